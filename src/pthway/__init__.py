@@ -1,0 +1,44 @@
+"""pthway: from a ``.pth`` file to a prediction you can trust.
+
+>>> checkpoint = pthway.open("model.pth")              # what it is, without torch and without running it
+>>> model = pthway.load("model.pth", MyNetwork)        # constructor arguments solved from the weights
+>>> model.predict(x).label
+
+Importing pthway loads no third-party package; each verb imports what it needs when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from pthway.errors import PthwayError
+
+if TYPE_CHECKING:
+    from pthway.checkpoint import Checkpoint
+    from pthway.checkpoint import open_checkpoint as open  # noqa: A004  # pthway.open, as in gzip.open
+    from pthway.model import Model, load, wrap
+
+__version__ = "0.1.0"
+
+__all__ = ["Checkpoint", "Model", "PthwayError", "__version__", "load", "open", "wrap"]
+
+_HOMES = {
+    "Checkpoint": ("pthway.checkpoint", "Checkpoint"),
+    "Model": ("pthway.model", "Model"),
+    "load": ("pthway.model", "load"),
+    "open": ("pthway.checkpoint", "open_checkpoint"),
+    "wrap": ("pthway.model", "wrap"),
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pthway' has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    value: object = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,73 @@
+"""Inert values as plain Python data that can be shown and written as JSON."""
+
+from typing import Final
+
+from pthway.formats import limits
+from pthway.formats.tensors import CompositeSpec, TensorSpec
+from pthway.formats.values import Global, Opaque, PickledDict, PickledSet
+
+MAX_SHOWN: Final = 1000
+"""Entries of one list or dictionary that are turned into data; more are counted."""
+
+_PATHS: Final = ("pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.Path", "pathlib.PurePosixPath", "pathlib.PureWindowsPath")
+
+
+def plain(value: object, depth: int = 8) -> object:
+    """*value* as dictionaries, lists, texts and numbers.
+
+    Tensors and objects become a short text in ``<…>``; what is nested deeper than *depth* is shown as ``…``.
+    """
+    match value:
+        case None | bool() | float() | str():
+            return value
+        case int():
+            return value if value.bit_length() < 256 else f"<integer of {value.bit_length()} bits>"  # noqa: PLR2004
+        case complex():
+            return str(value)
+        case bytes():
+            return f"<{len(value):,} bytes>"
+        case TensorSpec() | CompositeSpec():
+            return f"<tensor {value.dtype} {list(value.shape)}>"
+        case Global():
+            return f"<{value}>"
+    if depth == 0:
+        return "…"
+    match value:
+        case PickledDict():
+            return _dictionary(value.pairs, depth)
+        case list() | tuple():
+            return _sequence(value, depth)
+        case PickledSet():
+            return _sequence(value.members, depth)
+        case Opaque():
+            return _object(value, depth)
+    return f"<{type(value).__name__}>"
+
+
+def _dictionary(pairs: list[tuple[object, object]], depth: int) -> dict[str, object]:
+    shown = {_key(key): plain(value, depth - 1) for key, value in pairs[:MAX_SHOWN]}
+    if len(pairs) > MAX_SHOWN:
+        shown["…"] = f"{len(pairs) - MAX_SHOWN:,} more"
+    return shown
+
+
+def _key(key: object) -> str:
+    return key[: limits.MAX_KEY_LENGTH] if isinstance(key, str) else str(plain(key, 2))
+
+
+def _sequence(values: list[object] | tuple[object, ...], depth: int) -> list[object]:
+    shown = [plain(value, depth - 1) for value in values[:MAX_SHOWN]]
+    return [*shown, f"{len(values) - MAX_SHOWN:,} more"] if len(values) > MAX_SHOWN else shown
+
+
+def _object(value: Opaque, depth: int) -> object:
+    name = str(value.call)
+    if name in _PATHS:
+        return "/".join(part for part in value.arguments if isinstance(part, str)).replace("//", "/")
+    if name == "copyreg._reconstructor" and value.arguments:
+        name = str(value.arguments[0])
+    if isinstance(value.state, PickledDict):
+        return {"<class>": name, **_dictionary(value.state.pairs, depth)}
+    if value.pairs:
+        return {"<class>": name, **_dictionary(value.pairs, depth)}
+    return f"<{name}>"

@@ -1,0 +1,90 @@
+"""Prefixes that wrappers put before names: undone by rule, reported, reversible."""
+
+from typing import Final
+
+from pthway.checkpoint.state_dicts import Rename, StateDict
+from pthway.errors import UsageError
+
+WRAPPERS: Final = {
+    "module.": "torch.nn.DataParallel, DistributedDataParallel or AveragedModel",
+    "_orig_mod.": "torch.compile",
+    "_forward_module.": "a training strategy",
+    "_fsdp_wrapped_module.": "FullyShardedDataParallel",
+}
+"""Prefixes that only wrappers use, with who writes them. They are undone when every name has them."""
+
+INNER: Final = {
+    "_orig_mod.": "torch.compile of a part",
+    "_fsdp_wrapped_module.": "FullyShardedDataParallel of a part",
+    "_checkpoint_wrapped_module.": "activation checkpointing",
+}
+"""Wrappers of parts of the network, undone wherever they stand."""
+
+_COUNTER: Final = "n_averaged"
+
+
+def unwrapped(state: StateDict) -> StateDict:
+    """*state* with the prefixes of wrappers undone. Raises `CorruptFile` when two names would become one."""
+    state = _without_counter(state)
+    while rule := _wrapper(state):
+        state = without_prefix(state, rule.prefix, rule.because)
+    for inner, writer in INNER.items():
+        count = sum(f".{inner}" in f".{name}" for name in state.tensors)
+        if count:
+            rule = Rename(inner, count, f"{writer} puts it there")
+            state = state.renamed(lambda name, inner=inner: f".{name}".replace(f".{inner}", ".")[1:], rule)  # type: ignore[misc]
+    return state
+
+
+def without_prefix(state: StateDict, prefix: str, because: str) -> StateDict:
+    """*state* with *prefix* taken off every name that has it."""
+    rule = Rename(prefix, sum(name.startswith(prefix) for name in state.tensors), because)
+    return state.renamed(lambda name: name.removeprefix(prefix), rule)
+
+
+def common_prefix(state: StateDict) -> str | None:
+    """The first component that all names share, with its dot; None if there is none."""
+    first = {name.partition(".")[0] for name in state.tensors if "." in name}
+    shared = next(iter(first), "") + "."
+    return shared if len(first) == 1 and all(name.startswith(shared) for name in state.tensors) else None
+
+
+def renamed_by_user(state: StateDict, rename: dict[str, str]) -> StateDict:
+    """*state* with the user's names: ``{"old": "new"}`` for one name, ``{"old.": "new."}`` for all below it.
+
+    Raises `UsageError` for an entry that no name has.
+    """
+    for old, new in rename.items():
+        whole = not old.endswith(".")
+        hits = [name for name in state.tensors if (name == old if whole else name.startswith(old))]
+        if not hits:
+            raise UsageError(
+                f"rename={{{old!r}: {new!r}}} changes nothing: no tensor is named so.",
+                f"The names begin with {', '.join(list(state.tensors)[:3])}.",
+                "Correct the old name; end it with a dot to rename everything below it.",
+            )
+        rule = Rename(old, len(hits), f"renamed to {new!r} as asked")
+        state = state.renamed(lambda name, old=old, new=new, hits=frozenset(hits): new + name[len(old) :] if name in hits else name, rule)  # type: ignore[misc]
+    return state
+
+
+def _without_counter(state: StateDict) -> StateDict:
+    others = [name for name in state.tensors if name != _COUNTER]
+    if _COUNTER not in state.tensors or not others or not all(name.startswith("module.") for name in others):
+        return state
+    return StateDict(
+        state.path,
+        {name: state.tensors[name] for name in others},
+        {name: state.keys[name] for name in others},
+        state.renames,
+        {**(state.left_out or {}), _COUNTER: "AveragedModel's counter of averaged steps"},
+        state.metadata,
+        state.module,
+    )
+
+
+def _wrapper(state: StateDict) -> Rename | None:
+    for prefix, writer in WRAPPERS.items():
+        if state.tensors and all(name.startswith(prefix) and name != prefix for name in state.tensors):
+            return Rename(prefix, len(state.tensors), f"{writer} puts it there")
+    return None

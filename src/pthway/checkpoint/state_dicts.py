@@ -1,0 +1,209 @@
+"""State dicts, wherever they are nested in a file."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from pthway.checkpoint.modules import module_class, module_tensors
+from pthway.checkpoint.plain import plain
+from pthway.errors import CorruptFile, LimitExceeded
+from pthway.formats import limits
+from pthway.formats.tensors import AnyTensor, CompositeSpec, TensorSpec
+from pthway.formats.values import Opaque, PickledDict
+
+WEIGHT_KEYS: Final = frozenset(
+    """state_dict model_state_dict model net network module weights params params_ema params-ema state_dict_ema model_ema ema
+    ema_model ema_state_dict generator discriminator netG netD g_ema g d G D encoder decoder student teacher target_network
+    online_network backbone base_encoder actor critic policy model_state state checkpoint best_model net_state_dict
+    model_weights""".split()
+)
+"""Keys under which training programs put weights."""
+
+_NOT_WEIGHTS: Final = re.compile(r"optim|sched|scaler|(^|_)rng|(^|_)amp($|_)|hyper_param|(^|_)args?$|(^|_)config$|callbacks|loops", re.I)
+"""Keys under which they put something else that can hold tensors."""
+
+_AVERAGED: Final = re.compile(r"(^|[^a-z])(ema|swa|averaged|shadow)([^a-z]|$)", re.I)
+
+_COMPETES: Final = 0.5
+"""A state dict under a key that nobody knows counts beside one under a known key from this share of its tensors on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """A rule by which names were changed; it can be undone by putting *prefix* back."""
+
+    prefix: str
+    count: int
+    because: str
+
+    def __str__(self) -> str:
+        return f"{self.prefix!r} taken off {self.count} names: {self.because}"
+
+
+@dataclass(frozen=True, slots=True)
+class StateDict:
+    """The named tensors of one network."""
+
+    path: str
+    """Where it stands in the file, such as ``model_ema``; empty if it is the file."""
+    tensors: Mapping[str, AnyTensor]
+    """By the names that the network uses, in file order."""
+    keys: Mapping[str, str]
+    """Name → key in the file, for every tensor."""
+    renames: tuple[Rename, ...] = ()
+    left_out: Mapping[str, str] | None = None
+    """Key in the file → why it is not among the tensors."""
+    metadata: Mapping[str, Mapping[str, object]] | None = None
+    """What ``Module.state_dict()`` notes of each module: path → ``{"version": …}``. None if it was stripped."""
+    module: str | None = None
+    """The class of the pickled module that holds the tensors, if it is one."""
+
+    @property
+    def averaged(self) -> bool:
+        """Whether the path says that these are averaged (EMA, SWA) rather than raw weights."""
+        return _AVERAGED.search(self.path) is not None
+
+    @property
+    def elements(self) -> int:
+        """Number of numbers in all tensors."""
+        return sum(tensor.elements for tensor in self.tensors.values())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors."""
+        return sum(tensor.nbytes for tensor in self.tensors.values())
+
+    def __str__(self) -> str:
+        return f"{self.path or 'the whole file'}: {len(self.tensors):,} tensors, {self.elements:,} numbers, {self.nbytes:,} bytes"
+
+    def renamed(self, change: Callable[[str], str], rule: Rename) -> "StateDict":
+        """The same with every name changed. Raises `CorruptFile` when two names become one."""
+        names = [change(name) for name in self.tensors]
+        if len(set(names)) != len(names):
+            raise CorruptFile(
+                f"Taking {rule.prefix!r} off the names of {self.path or 'the file'} makes two of them equal.",
+                "The file holds two tensors for one place of the network.",
+                "Save the state dict again under names that differ.",
+            )
+        metadata = self.metadata
+        return replace(
+            self,
+            tensors=dict(zip(names, self.tensors.values(), strict=True)),
+            keys=dict(zip(names, self.keys.values(), strict=True)),
+            renames=(*self.renames, rule),
+            metadata=None if metadata is None else {change(f"{path}.").removesuffix("."): of for path, of in metadata.items()},
+        )
+
+
+def find(root: object) -> tuple[list[StateDict], dict[str, object]]:
+    """The state dicts in *root* in file order, and everything else as plain data by its path."""
+    finder = _Finder()
+    finder.walk(root, "", 0)
+    return _plausible(finder.found, finder.rest)
+
+
+class _Finder:
+    """A walk over inert values, each visited once however often the file refers to it."""
+
+    def __init__(self) -> None:
+        self.seen: dict[int, str] = {}
+        self.found: list[StateDict] = []
+        self.rest: dict[str, object] = {}
+
+    def walk(self, value: object, path: str, depth: int) -> None:
+        """Collect the state dicts at and below *value*; the rest is noted under its path."""
+        kind = module_class(value)
+        if depth > limits.MAX_DEPTH:
+            self.rest[path] = "<nested too deep to be looked at>"
+        elif id(value) in self.seen:
+            self.rest[path] = f"<the same object as {self.seen[id(value)] or 'the file'}>"
+        elif kind and isinstance(value, Opaque):
+            self.seen[id(value)] = path
+            self.found.append(_state_dict(path, module_tensors(value), {}, None, kind))
+        elif path and _NOT_WEIGHTS.search(path.rpartition(".")[2]):
+            self.rest[path] = plain(value, 4)
+        elif isinstance(value, PickledDict):
+            self.seen[id(value)] = path
+            self.walk_dictionary(value, path, depth)
+        elif isinstance(value, Opaque) and isinstance(value.state, PickledDict) and holds_tensors(value.state, depth):
+            self.seen[id(value)] = path
+            self.walk_dictionary(value.state, path, depth)
+        else:
+            self.rest[path or "(the file)"] = plain(value)
+
+    def walk_dictionary(self, value: PickledDict, path: str, depth: int) -> None:
+        """Collect below a dictionary first: if nothing larger is found there, its own tensors are the state dict."""
+        own = [(key, tensor) for key, tensor in value.pairs if isinstance(key, str) and isinstance(tensor, TensorSpec | CompositeSpec)]
+        before, noted = len(self.found), set(self.rest)
+        inside = f"{path}." if path else ""
+        for key, entry in value.pairs:
+            if not isinstance(entry, TensorSpec | CompositeSpec):
+                self.walk(entry, f"{inside}{key if isinstance(key, str) else plain(key, 2)}", depth + 1)
+            elif not isinstance(key, str):
+                self.rest[f"{inside}{plain(key, 2)}"] = plain(entry)
+        below = max((len(state.tensors) for state in self.found[before:]), default=0)
+        if len(own) > below:
+            names = {key for key, _ in own}
+            left_out = {key: "not a tensor" for key in value if isinstance(key, str) and key not in names}
+            for name in set(self.rest) - noted:
+                del self.rest[name]
+            for state in self.found[before:]:
+                left_out[state.path] = f"{len(state.tensors)} tensors in a dictionary of their own"
+            del self.found[before:]
+            self.found.append(_state_dict(path, own, left_out, _metadata(value.state), None))
+        else:
+            self.rest.update({f"{inside}{key}": plain(tensor) for key, tensor in own})
+
+
+def holds_tensors(value: PickledDict, depth: int) -> bool:
+    """Whether tensors, or dictionaries that may hold them, are among the values."""
+    return depth <= limits.MAX_DEPTH and any(isinstance(v, TensorSpec | CompositeSpec | PickledDict | Opaque) for _, v in value.pairs)
+
+
+def _state_dict(
+    path: str,
+    pairs: list[tuple[str, AnyTensor]],
+    left_out: dict[str, str],
+    metadata: Mapping[str, Mapping[str, object]] | None,
+    module: str | None,
+) -> StateDict:
+    tensors = dict(pairs)
+    if len(tensors) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        raise CorruptFile(
+            f"The state dict {path or 'of the file'} holds the key {ascii(twice)} twice.",
+            "Python would keep the last one without a word; which one was meant cannot be known.",
+            "Save the state dict again.",
+        )
+    longest = max(tensors, key=len, default="")
+    if len(longest) > limits.MAX_KEY_LENGTH:
+        raise LimitExceeded(
+            f"A tensor's name has {len(longest):,} characters.", f"At most {limits.MAX_KEY_LENGTH} are read.", "Check the file's origin."
+        )
+    return StateDict(path, tensors, {name: name for name in tensors}, left_out=left_out, metadata=metadata, module=module)
+
+
+def _metadata(state: object) -> Mapping[str, Mapping[str, object]] | None:
+    noted = state.get("_metadata") if isinstance(state, PickledDict) else None
+    if not isinstance(noted, PickledDict):
+        return None
+    entries = ((path, plain(of, 2)) for path, of in noted.pairs if isinstance(path, str))
+    return {path: of for path, of in entries if isinstance(of, dict)}
+
+
+def _plausible(found: list[StateDict], rest: dict[str, object]) -> tuple[list[StateDict], dict[str, object]]:
+    """State dicts under keys that name weights, and others only where they are as large."""
+    known = [state for state in found if _known(state)]
+    bar = _COMPETES * max((len(state.tensors) for state in known), default=0)
+    chosen = [state for state in found if _known(state) or len(state.tensors) >= max(bar, 1)]
+    for state in found:
+        if state not in chosen:
+            rest[state.path] = f"<{len(state.tensors)} tensors, beside the weights>"
+    return chosen, rest
+
+
+def _known(state: StateDict) -> bool:
+    last = state.path.rpartition(".")[2]
+    return not state.path or state.module is not None or last in WEIGHT_KEYS or state.averaged

@@ -1,0 +1,117 @@
+"""A file taken apart into its description and the places of its tensors' bytes."""
+
+import array
+import mmap
+import os
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, final
+
+from pthway.formats import legacy, limits, not_weights, torch_zip
+from pthway.formats.file_bytes import FileBytes
+from pthway.formats.parts import Parts, Place
+from pthway.formats.tensors import DTYPES, StorageSpec
+from pthway.formats.zip_archive import LOCAL_SIGNATURE, Record, checksum_error, read_record
+
+_CHUNK: Final = limits.MIB
+"""Bytes that are checked at a time: they stay in the processor's cache between two looks."""
+
+_SWAPS: Final = {2: "H", 4: "I", 8: "Q"}
+
+
+@final
+@dataclass(slots=True, eq=False)
+class Container:
+    """An open weights file: what it says, and its storages' bytes on demand.
+
+    Bytes are checked against their checksum once, before they are first given out.
+    """
+
+    source: FileBytes
+    parts: Parts
+    _map: mmap.mmap | None = None
+    _checked: set[str] = field(default_factory=set)
+    _unpacked: dict[str, memoryview] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self.source.path
+
+    def storage(self, spec: StorageSpec) -> memoryview:
+        """The bytes of a storage, little-endian: a private map of the file where it can be mapped, else a copy.
+
+        Writing to them changes neither the file nor what another program sees. Raises `CorruptFile` for a wrong checksum.
+        """
+        place = self.parts.places[spec.key]
+        if (place.record is None or place.record.stored) and self.parts.byteorder == "little":
+            self.check([spec])
+            if self._map is None:
+                self._map = self.source.map()
+            return memoryview(self._map)[place.offset : place.offset + place.size]
+        if spec.key not in self._unpacked:
+            self._unpacked[spec.key] = memoryview(self._copied(spec, place))
+        return self._unpacked[spec.key]
+
+    def check(self, specs: list[StorageSpec], look: Callable[[StorageSpec, memoryview], None] | None = None) -> None:
+        """Read the storages once, side by side, and compare their checksums. Raises `CorruptFile`.
+
+        *look* is shown every chunk of at most 1 MiB on the way; chunks begin at multiples of 1 MiB.
+        """
+        wanted = [spec for spec in specs if spec.key not in self._checked or look is not None]
+        todo = [(spec, place) for spec in wanted if (place := self.parts.places[spec.key]).record is None or place.record.stored]
+        if look is None:
+            todo = [(spec, place) for spec, place in todo if place.record is not None]
+        if len(todo) > 1:
+            with ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), len(todo))) as pool:
+                list(pool.map(lambda both: self._check_one(*both, look), todo))
+        else:
+            for spec, place in todo:
+                self._check_one(spec, place, look)
+        self.source.check_unchanged()
+        self._checked.update(spec.key for spec, _ in todo)
+
+    def _check_one(self, spec: StorageSpec, place: Place, look: Callable[[StorageSpec, memoryview], None] | None) -> None:
+        crc = 0
+        buffer = memoryview(bytearray(min(_CHUNK, place.size)))
+        for at in range(0, place.size, _CHUNK):
+            chunk = buffer[: min(_CHUNK, place.size - at)]
+            if os.preadv(self.source.descriptor, [chunk], place.offset + at) != len(chunk):
+                raise self.source.changed()
+            if place.record is not None:
+                crc = zlib.crc32(chunk, crc)
+            if look is not None:
+                look(spec, chunk)
+        if place.record is not None and crc != place.record.crc:
+            raise checksum_error(self.source, place.record)
+
+    def _copied(self, spec: StorageSpec, place: Place) -> bytearray:
+        record = place.record or Record(spec.key, place.offset, place.size, place.size, 0, True, place.offset)
+        content = bytearray(read_record(self.source, record, spec.nbytes))
+        if self.parts.byteorder == "big":
+            width = DTYPES[spec.dtype] // (2 if spec.dtype.startswith("complex") else 1)
+            if width in _SWAPS:
+                numbers = array.array(_SWAPS[width], bytes(content))
+                numbers.byteswap()
+                content = bytearray(numbers.tobytes())
+        return content
+
+
+def open_container(path: str | os.PathLike[str]) -> Container:
+    """Open a weights file by its content, whatever its name.
+
+    Nothing in it is executed, and none of the weights' bytes are read. Raises `MissingFile`, `EmptyFile`, `NotWeights`,
+    `TruncatedFile`, `CorruptFile` or `LimitExceeded`.
+    """
+    source = FileBytes.open(Path(path))
+    begin = source.read(0, min(source.size, limits.SNIFF_BYTES))
+    if begin.startswith(LOCAL_SIGNATURE):
+        return Container(source, torch_zip.read(source))
+    if begin.startswith(legacy.MAGIC):
+        return Container(source, legacy.read(source))
+    if LOCAL_SIGNATURE.startswith(begin) or legacy.MAGIC.startswith(begin):
+        raise not_weights.beginning_cut(source)
+    raise not_weights.refusal(source, begin)

@@ -1,0 +1,53 @@
+"""The largest things that are read, each with its reason. Honest files stay far below; an attacker gains nothing above."""
+
+from typing import Final
+
+MIB: Final = 1024 * 1024
+
+MAX_PICKLE_BYTES: Final = 256 * MIB
+"""The pickle holds names, shapes and settings, not weights: 100,000 tensors need about 20 MiB."""
+
+MAX_OPCODES: Final = 8_000_000
+"""About 32 opcodes a tensor; 8 million are decoded in a few seconds and fill a few hundred MiB at worst."""
+
+MAX_CONTAINERS: Final = 2_000_000
+"""Lists, dictionaries, tuples and objects of one pickle: each costs about 100 bytes, and one opcode of one byte makes one."""
+
+MAX_MEMO: Final = 2_000_000
+"""Entries of the memo, about 6 a tensor; its indices are free, so that it is counted rather than sized by them."""
+
+MAX_LINE: Final = 4096
+"""A text argument (a global's module or name, a decimal number): names are under 200 bytes; long digits cost quadratic time."""
+
+MAX_LONG_BYTES: Final = 1024
+"""A big integer: hashes and random-number states fit; conversion to decimal costs quadratic time."""
+
+MAX_MARKS: Final = 100_000
+"""Containers that are open at once."""
+
+MAX_DEPTH: Final = 200
+"""Nesting of containers that is walked: module trees are under 50 deep."""
+
+MAX_DIMENSIONS: Final = 64
+"""Dimensions of a tensor: numpy and torch agree on this bound."""
+
+MAX_ELEMENTS: Final = 2**63 - 1
+"""Elements and byte offsets are signed 64-bit integers in torch."""
+
+MAX_EXPANSION: Final = 4096
+"""How many times larger than its storage an expanded (zero-stride) view may be once it is above `MAX_EXPANDED_BYTES`."""
+
+MAX_EXPANDED_BYTES: Final = 64 * MIB
+"""Expanded views below this are always read, whatever their ratio."""
+
+MAX_RECORDS: Final = 500_000
+"""Entries of a zip archive: one a storage."""
+
+MAX_DIRECTORY_BYTES: Final = 128 * MIB
+"""The zip's central directory: about 100 bytes an entry."""
+
+MAX_KEY_LENGTH: Final = 1024
+"""Characters of a tensor's name: the longest in the zoos is under 150."""
+
+SNIFF_BYTES: Final = 4096
+"""The beginning that tells what a file is."""

@@ -1,0 +1,51 @@
+"""What the reader of each format finds in a file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from pthway.formats.tensors import StorageSpec
+from pthway.formats.values import Call, Global
+from pthway.formats.zip_archive import Record
+
+
+class Format(StrEnum):
+    """Kinds of file that are read."""
+
+    TORCH_ZIP = "torch zip"
+    """``torch.save`` since 1.6."""
+    TORCH_LEGACY = "torch legacy stream"
+    """``torch.save`` of 0.1.10 to 1.5, and later with ``_use_new_zipfile_serialization=False``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the bytes of a storage lie in the file."""
+
+    offset: int
+    size: int
+    """Bytes in the file."""
+    record: Record | None
+    """The zip record that holds them, with its checksum; legacy streams have none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A file taken apart."""
+
+    format: Format
+    root: object
+    """The saved object as inert values and tensor specs."""
+    storages: Mapping[str, StorageSpec]
+    """Those that tensors refer to, by key."""
+    places: Mapping[str, Place]
+    calls: tuple[Call, ...]
+    classes: tuple[Global, ...]
+    byteorder: Literal["little", "big"]
+    stem: str | None
+    """Name of the file when it was saved, without its extension, where the format keeps it."""
+    written_by: str
+    """The range of torch versions that write such a file, with the evidence."""
+    notes: tuple[str, ...]
+    """What is unusual, each a sentence."""

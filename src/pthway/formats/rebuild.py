@@ -1,0 +1,334 @@
+"""The inert meaning of the globals that checkpoints really hold: torch's rebuild functions, containers and scalars.
+
+Each constructor does what the named function would do, as a description. The list is complete for files that
+``torch.save`` writes of tensors and plain data; what is not on it stays an `Opaque` value.
+"""
+
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from pthway.formats import limits
+from pthway.formats.pickle_machine import Constructor
+from pthway.formats.tensors import DTYPES, STORAGE_CLASSES, AnyTensor, CompositeSpec, StorageSpec, StorageView, TensorSpec
+from pthway.formats.values import Global, Opaque, PickledDict, PickledSet
+
+Arguments = tuple[object, ...]
+
+
+def storage_dtype(label: object) -> str:
+    """The element type of a storage class. Raises `ValueError` for anything else."""
+    if isinstance(label, Global) and label.module in ("torch", "torch.cuda", "torch.storage"):
+        if label.name in STORAGE_CLASSES:
+            return STORAGE_CLASSES[label.name]
+        if label.module == "torch" and label.name in DTYPES:
+            return label.name
+    raise ValueError(f"{label} is no storage class that torch has")
+
+
+def element_type(label: object) -> str:
+    """The dtype that a global such as ``torch.float8_e4m3fn`` names. Raises `ValueError` for anything else."""
+    if isinstance(label, Global) and label.module == "torch" and label.name in DTYPES:
+        return label.name
+    raise ValueError(f"{label} is no dtype that can be read")
+
+
+def whole(value: object, what: str) -> int:
+    """A count that is an integer and not negative. Raises `ValueError` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{what} is not an integer")
+    if not 0 <= value <= limits.MAX_ELEMENTS:
+        raise ValueError(f"{what} lies outside 0 … 2**63-1")
+    return value
+
+
+def _extent(value: object, what: str) -> tuple[int, ...]:
+    if isinstance(value, Opaque) and str(value.call) == "torch.Size" and len(value.arguments) == 1:
+        value = value.arguments[0]
+    if not isinstance(value, tuple | list):
+        raise ValueError(f"{what} is not a tuple")
+    if len(value) > limits.MAX_DIMENSIONS:
+        raise ValueError(f"{what} has {len(value)} dimensions, at most {limits.MAX_DIMENSIONS} are possible")
+    return tuple(whole(size, what) for size in value)
+
+
+def strided(storage: object, offset: object, size: object, stride: object, dtype: str | None = None) -> TensorSpec:
+    """A view of *storage*, checked to lie inside it. Raises `ValueError` otherwise."""
+    if isinstance(storage, StorageView):
+        if storage.offset + storage.elements > storage.storage.elements:
+            raise ValueError("a view reaches beyond its storage")
+        inner = strided(replace(storage.storage, elements=storage.elements), offset, size, stride, dtype)
+        return replace(inner, offset=inner.offset + storage.offset, storage=storage.storage)
+    if not isinstance(storage, StorageSpec):
+        raise ValueError("the storage is missing")
+    shape, steps = _extent(size, "the shape"), _extent(stride, "the stride")
+    spec = TensorSpec(dtype or storage.dtype, shape, steps, whole(offset, "the offset"), storage)
+    if len(spec.shape) != len(spec.stride):
+        raise ValueError(f"shape {list(spec.shape)} and stride {list(spec.stride)} differ in length")
+    if spec.elements > limits.MAX_ELEMENTS:
+        raise ValueError(f"shape {list(spec.shape)} has more than 2**63 elements")
+    if spec.elements:
+        last = spec.offset + sum((n - 1) * step for n, step in zip(spec.shape, spec.stride, strict=True))
+        if (last + 1) * DTYPES[spec.dtype] > storage.nbytes:
+            raise ValueError(f"shape {list(spec.shape)} at offset {spec.offset} reaches beyond its storage of {storage.nbytes:,} bytes")
+        if spec.nbytes > limits.MAX_EXPANDED_BYTES and spec.nbytes > limits.MAX_EXPANSION * storage.nbytes:
+            raise ValueError(f"shape {list(spec.shape)} would expand {storage.nbytes:,} bytes to {spec.nbytes:,}")
+    return spec
+
+
+def _attributes(spec: TensorSpec, requires_grad: object, metadata: object) -> TensorSpec:
+    flags = {key: bool(value) for key, value in metadata.pairs} if isinstance(metadata, PickledDict) else {}
+    return replace(
+        spec,
+        requires_grad=requires_grad is True,
+        conjugate=flags.get("conj", False),
+        negative=flags.get("neg", False),
+    )
+
+
+def _tensor_v2(arguments: Arguments) -> TensorSpec:
+    storage, offset, size, stride, requires_grad, _hooks, *rest = arguments
+    return _attributes(strided(storage, offset, size, stride), requires_grad, rest[0] if rest else None)
+
+
+def _tensor_v3(arguments: Arguments) -> TensorSpec:
+    storage, offset, size, stride, requires_grad, _hooks, dtype, *rest = arguments
+    spec = strided(storage, offset, size, stride, element_type(dtype))
+    return _attributes(spec, requires_grad, rest[0] if rest else None)
+
+
+def _tensor_v1(arguments: Arguments) -> TensorSpec:
+    storage, offset, size, stride = arguments
+    return strided(storage, offset, size, stride)
+
+
+def _parameter(arguments: Arguments) -> object:
+    tensor, requires_grad, *_ = arguments
+    if isinstance(tensor, TensorSpec):
+        return replace(tensor, parameter=True, requires_grad=requires_grad is True)
+    if isinstance(tensor, CompositeSpec):
+        return replace(tensor, parameter=True)
+    raise ValueError("a parameter without its tensor")
+
+
+def _quantized(arguments: Arguments) -> CompositeSpec:
+    storage, offset, size, stride, quantizer, *_ = arguments
+    if not isinstance(quantizer, tuple):
+        raise ValueError("the quantiser is not a tuple")
+    codes = strided(storage, offset, size, stride)
+    parts = [part for part in quantizer if isinstance(part, TensorSpec)]
+    settings = tuple(part for part in quantizer if not isinstance(part, TensorSpec))
+    return CompositeSpec("quantized", codes.dtype, codes.shape, (codes, *parts), settings)
+
+
+def _tensors(values: Iterable[object]) -> tuple[TensorSpec, ...]:
+    found = tuple(values)
+    if not all(isinstance(value, TensorSpec) for value in found):
+        raise ValueError("a part is not a tensor")
+    return found  # type: ignore[return-value]  # just checked
+
+
+def _sparse(arguments: Arguments) -> CompositeSpec:
+    layout, parts = arguments
+    if not isinstance(parts, tuple):
+        raise ValueError("the parts are not a tuple")
+    kind = str(layout.name if isinstance(layout, Global) else layout).removeprefix("torch.")
+    tensors = _tensors(part for part in parts if isinstance(part, TensorSpec))
+    (size,) = [part for part in parts if isinstance(part, tuple) or (isinstance(part, Opaque) and str(part.call) == "torch.Size")]
+    settings = tuple(part for part in parts if isinstance(part, bool))
+    return CompositeSpec(kind, tensors[-1].dtype, _extent(size, "the shape"), tensors, settings)
+
+
+def _nested(arguments: Arguments) -> CompositeSpec:
+    parts = _tensors(arguments)
+    return CompositeSpec("nested", parts[0].dtype, parts[0].shape, parts)
+
+
+def _meta(arguments: Arguments) -> CompositeSpec:
+    dtype, size, *_ = arguments
+    return CompositeSpec("meta", element_type(dtype), _extent(size, "the shape"), ())
+
+
+def _subclass(arguments: Arguments) -> CompositeSpec:
+    kind, dtype, size, *_ = arguments
+    return CompositeSpec(str(kind), element_type(dtype), _extent(size, "the shape"), ())
+
+
+def _from_type(arguments: Arguments) -> object:
+    function, _kind, inner, _state = arguments
+    constructor = CONSTRUCTORS.get((function.module, function.name)) if isinstance(function, Global) else None
+    if constructor not in _REBUILDERS or not isinstance(inner, tuple):
+        raise ValueError(f"{function} is no rebuild function")
+    return constructor(inner)
+
+
+def _ordered_dict(kind: Global) -> Constructor:
+    def constructor(arguments: Arguments) -> PickledDict:
+        made = PickledDict(kind)
+        for argument in arguments:
+            if isinstance(argument, PickledDict):
+                made.pairs.extend(argument.pairs)
+            elif isinstance(argument, list):
+                made.pairs.extend(_pair(entry) for entry in argument)
+            elif not (isinstance(argument, Global) or argument is None):
+                raise ValueError("the entries are neither pairs nor a dictionary")
+        return made
+
+    return constructor
+
+
+def _pair(entry: object) -> tuple[object, object]:
+    if not isinstance(entry, tuple | list) or len(entry) != 2:  # noqa: PLR2004  # a pair
+        raise ValueError("an entry is not a pair")
+    return entry[0], entry[1]
+
+
+def _set(arguments: Arguments) -> PickledSet:
+    (members,) = arguments or ([],)
+    if not isinstance(members, list | tuple):
+        raise ValueError("the members are not a list")
+    return PickledSet(list(members))
+
+
+def _encode(arguments: Arguments) -> bytes:
+    """``_codecs.encode(text, "latin1")`` is how protocol 2 writes bytes."""
+    text, *encoding = arguments
+    if not isinstance(text, str) or encoding not in (["latin1"], ["latin-1"]):
+        raise ValueError("not a latin-1 text")
+    return text.encode("latin-1")
+
+
+def _bytes(arguments: Arguments) -> bytes:
+    if not arguments:
+        return b""
+    (content,) = arguments
+    if isinstance(content, bytes):
+        return content
+    raise ValueError("not bytes")
+
+
+def _complex(arguments: Arguments) -> complex:
+    real, imaginary = arguments
+    if isinstance(real, int | float) and isinstance(imaginary, int | float):
+        return complex(real, imaginary)
+    raise ValueError("not two numbers")
+
+
+_SCALAR_FORMS: Final = {"f8": "d", "f4": "f", "f2": "e", "i8": "q", "i4": "i", "i2": "h", "i1": "b"} | {
+    "u8": "Q", "u4": "I", "u2": "H", "u1": "B", "b1": "?",
+}  # fmt: skip
+
+
+def _numpy_scalar(arguments: Arguments) -> object:
+    """A number of numpy's, such as a metric beside the weights."""
+    dtype, content = arguments
+    code = dtype.arguments[0] if isinstance(dtype, Opaque) and str(dtype.call) == "numpy.dtype" and dtype.arguments else None
+    form = _SCALAR_FORMS.get(code) if isinstance(code, str) else None
+    if form is None or not isinstance(content, bytes) or len(content) != struct.calcsize("<" + form):
+        return Opaque(Global("numpy.core.multiarray", "scalar"), arguments)
+    state = dtype.state if isinstance(dtype, Opaque) else None
+    order = ">" if isinstance(state, tuple) and len(state) > 1 and state[1] == ">" else "<"
+    value: object = struct.unpack(order + form, content)[0]
+    return value
+
+
+def _layout(arguments: Arguments) -> object:
+    (name,) = arguments
+    return Global("torch", str(name).removeprefix("torch."))
+
+
+def _described(module: str, name: str) -> Constructor:
+    label = Global(module, name)
+    return lambda arguments: Opaque(label, arguments)
+
+
+_REBUILDERS: Final[tuple[Callable[[Arguments], object], ...]] = (
+    _tensor_v1, _tensor_v2, _tensor_v3, _parameter, _quantized, _sparse, _nested, _meta, _subclass,
+)  # fmt: skip
+
+_DESCRIPTIVE: Final = (
+    ("argparse", "Namespace"),
+    ("builtins", "object"),
+    ("builtins", "range"),
+    ("builtins", "slice"),
+    ("copyreg", "_reconstructor"),
+    ("datetime", "date"),
+    ("datetime", "datetime"),
+    ("datetime", "timedelta"),
+    ("decimal", "Decimal"),
+    ("numpy", "dtype"),
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy.core.numeric", "_frombuffer"),
+    ("numpy.random._pickle", "__generator_ctor"),
+    ("pathlib", "Path"),
+    ("pathlib", "PosixPath"),
+    ("pathlib", "PurePath"),
+    ("pathlib", "PurePosixPath"),
+    ("pathlib", "PureWindowsPath"),
+    ("pathlib", "WindowsPath"),
+    ("torch", "Size"),
+    ("torch", "device"),
+    ("types", "SimpleNamespace"),
+    ("uuid", "UUID"),
+)
+"""Calls that make plain data and have no other effect, whatever their arguments."""
+
+CONSTRUCTORS: Final[Mapping[tuple[str, str], Constructor]] = {
+    **{name: _described(*name) for name in _DESCRIPTIVE},
+    ("torch._utils", "_rebuild_tensor"): _tensor_v1,
+    ("torch._utils", "_rebuild_tensor_v2"): _tensor_v2,
+    ("torch._utils", "_rebuild_tensor_v3"): _tensor_v3,
+    ("torch._utils", "_rebuild_parameter"): _parameter,
+    ("torch._utils", "_rebuild_parameter_v2"): _parameter,
+    ("torch._utils", "_rebuild_parameter_with_state"): _parameter,
+    ("torch._utils", "_rebuild_qtensor"): _quantized,
+    ("torch._utils", "_rebuild_sparse_tensor"): _sparse,
+    ("torch._utils", "_rebuild_sparse_csr_tensor"): _sparse,
+    ("torch._utils", "_rebuild_nested_tensor"): _nested,
+    ("torch._utils", "_rebuild_meta_tensor_no_storage"): _meta,
+    ("torch._utils", "_rebuild_wrapper_subclass"): _subclass,
+    ("torch._tensor", "_rebuild_from_type_v2"): _from_type,
+    ("torch.tensor", "_rebuild_from_type_v2"): _from_type,
+    ("torch.serialization", "_get_layout"): _layout,
+    ("collections", "OrderedDict"): _ordered_dict(Global("collections", "OrderedDict")),
+    ("collections", "defaultdict"): _ordered_dict(Global("collections", "defaultdict")),
+    ("collections", "Counter"): _ordered_dict(Global("collections", "Counter")),
+    ("builtins", "dict"): _ordered_dict(Global("builtins", "dict")),
+    ("builtins", "set"): _set,
+    ("builtins", "frozenset"): _set,
+    ("builtins", "bytearray"): _bytes,
+    ("builtins", "bytes"): _bytes,
+    ("builtins", "complex"): _complex,
+    ("_codecs", "encode"): _encode,
+    ("numpy.core.multiarray", "scalar"): _numpy_scalar,
+}
+"""Global → what its call means here."""
+
+
+def storages() -> tuple[dict[str, StorageSpec], Callable[[object], StorageSpec]]:
+    """A table of storages that fills as persistent ids of the zip form are met, and the function that reads them.
+
+    The id is ``("storage", class, key, location, elements)``; `ValueError` says what is wrong with any other.
+    """
+    table: dict[str, StorageSpec] = {}
+
+    def persistent(identifier: object) -> StorageSpec:
+        if not isinstance(identifier, tuple) or len(identifier) < 5 or identifier[0] != "storage":  # noqa: PLR2004
+            raise ValueError("it is no tuple that begins with 'storage'")
+        _, kind, key, location, elements = identifier[:5]
+        key = str(key) if isinstance(key, int) else key
+        if not isinstance(key, str) or not isinstance(location, str):
+            raise ValueError("key and location are not text")
+        spec = StorageSpec(key, storage_dtype(kind), whole(elements, "the number of elements"), location)
+        known = table.setdefault(key, spec)
+        if known.nbytes != spec.nbytes:
+            raise ValueError(f"storage {key} is said to have {known.nbytes:,} and {spec.nbytes:,} bytes")
+        return spec
+
+    return table, persistent
+
+
+def tensors_in(value: AnyTensor) -> tuple[TensorSpec, ...]:
+    """The strided tensors that hold the bytes of *value*."""
+    return (value,) if isinstance(value, TensorSpec) else value.parts

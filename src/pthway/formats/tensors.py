@@ -1,0 +1,161 @@
+"""Tensors as a file describes them: type, shape and place, without a byte of their data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Final
+
+DTYPES: Final[Mapping[str, int]] = {
+    "float64": 8,
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "int64": 8,
+    "int32": 4,
+    "int16": 2,
+    "int8": 1,
+    "uint8": 1,
+    "bool": 1,
+    "uint64": 8,
+    "uint32": 4,
+    "uint16": 2,
+    "complex32": 4,
+    "complex64": 8,
+    "complex128": 16,
+    "float8_e4m3fn": 1,
+    "float8_e5m2": 1,
+    "float8_e4m3fnuz": 1,
+    "float8_e5m2fnuz": 1,
+    "float8_e8m0fnu": 1,
+    "float4_e2m1fn_x2": 1,
+    "bits8": 1,
+    "bits16": 2,
+    "bits1x8": 1,
+    "bits2x4": 1,
+    "bits4x2": 1,
+    "qint8": 1,
+    "quint8": 1,
+    "qint32": 4,
+    "quint4x2": 1,
+    "quint2x4": 1,
+}
+"""torch's element types by their short names, with their size in bytes."""
+
+STORAGE_CLASSES: Final[Mapping[str, str]] = {
+    "DoubleStorage": "float64",
+    "FloatStorage": "float32",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+    "ComplexFloatStorage": "complex64",
+    "ComplexDoubleStorage": "complex128",
+    "QInt8Storage": "qint8",
+    "QUInt8Storage": "quint8",
+    "QInt32Storage": "qint32",
+    "QUInt4x2Storage": "quint4x2",
+    "QUInt2x4Storage": "quint2x4",
+    "UntypedStorage": "uint8",
+    "_UntypedStorage": "uint8",
+}
+"""torch's storage classes, in ``torch``, ``torch.cuda`` or ``torch.storage``, with the element type each stands for."""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSpec:
+    """A block of bytes in the file that tensors are views of."""
+
+    key: str
+    """Its name in the file."""
+    dtype: str
+    """The element type it was saved as; ``uint8`` for untyped storage."""
+    elements: int
+    device: str
+    """Where it was when it was saved, such as ``cuda:3``. It is always read to the CPU."""
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        return self.elements * DTYPES[self.dtype]
+
+
+@dataclass(frozen=True, slots=True)
+class StorageView:
+    """A part of a storage; torch up to 0.3 saved such parts as storages of their own."""
+
+    storage: StorageSpec
+    offset: int
+    """First element of the part."""
+    elements: int
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """A tensor in a file: a strided view of a storage."""
+
+    dtype: str
+    """torch's short name, such as ``float32``."""
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    """In elements."""
+    offset: int
+    """First element, counted in elements of *dtype* from the beginning of the storage."""
+    storage: StorageSpec
+    requires_grad: bool = False
+    parameter: bool = False
+    """Saved as ``torch.nn.Parameter``."""
+    conjugate: bool = False
+    """The stored numbers are the complex conjugates of the tensor's."""
+    negative: bool = False
+    """The stored numbers are the negatives of the tensor's."""
+
+    @property
+    def elements(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tensor itself, however much of its storage it uses."""
+        return self.elements * DTYPES[self.dtype]
+
+    @property
+    def contiguous(self) -> bool:
+        """Whether the elements follow each other in row-major order."""
+        expected = 1
+        for size, step in zip(reversed(self.shape), reversed(self.stride), strict=True):
+            if size != 1 and step != expected:
+                return self.elements == 0
+            expected *= size
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class CompositeSpec:
+    """A tensor that is made of other tensors, or that has no data: sparse, quantised, nested, meta or of a subclass."""
+
+    kind: str
+    """``sparse_coo``, ``sparse_csr``, ``quantized``, ``nested``, ``meta``, or the subclass by name."""
+    dtype: str
+    shape: tuple[int, ...]
+    parts: tuple[TensorSpec, ...]
+    settings: tuple[object, ...] = ()
+    """Scales, zero points, layout: as they stand in the file."""
+    parameter: bool = False
+
+    @property
+    def elements(self) -> int:
+        """Number of elements of the tensor that the parts stand for."""
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the parts."""
+        return sum(part.nbytes for part in self.parts)
+
+
+AnyTensor = TensorSpec | CompositeSpec
