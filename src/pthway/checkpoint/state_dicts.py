@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from pthway.checkpoint.modules import module_class, module_tensors
-from pthway.checkpoint.plain import plain
+from pthway.checkpoint.plain import MAX_SHOWN, plain
 from pthway.errors import CorruptFile, LimitExceeded
 from pthway.formats import limits
 from pthway.formats.tensors import AnyTensor, CompositeSpec, TensorSpec
@@ -129,6 +129,10 @@ class _Finder:
         elif isinstance(value, Opaque) and isinstance(value.state, PickledDict) and holds_tensors(value.state, depth):
             self.seen[id(value)] = path
             self.walk_dictionary(value.state, path, depth)
+        elif isinstance(value, list | tuple) and any(isinstance(entry, PickledDict | Opaque) for entry in value[:MAX_SHOWN]):
+            self.seen[id(value)] = path
+            for index, entry in enumerate(value[:MAX_SHOWN]):
+                self.walk(entry, f"{path}.{index}" if path else str(index), depth + 1)
         else:
             self.rest[path or "(the file)"] = plain(value)
 

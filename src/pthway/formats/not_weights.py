@@ -147,7 +147,7 @@ def _text(path: Path, begin: bytes) -> PthwayError | None:
 
 
 def _is_path_line(line: str) -> bool:
-    return line.startswith(("import ", "import\t")) or re.fullmatch(r"[\w./\\:~ -]+", line) is not None
+    return line.startswith(("import ", "import\t")) or len(line.split()) == 1
 
 
 def beginning_cut(source: FileBytes) -> TruncatedFile:
