@@ -1,26 +1,26 @@
 """Every deliberate error of pthway: what happened, why, and what to do next.
 
-    PthwayError
-    ├── MissingFile            FileNotFoundError    nothing stands at the path
-    ├── UnreadableFile         UnpicklingError,     the file is not weights that can be read
-    │   │                      RuntimeError
-    │   ├── EmptyFile          EOFError             zero bytes, or nothing but zero bytes
-    │   ├── TruncatedFile      EOFError             the file ends before its contents do
-    │   ├── NotWeights                              a web page, a git-lfs pointer, an archive of something else, …
-    │   ├── CorruptFile                             checksums, bounds or the pickle stream do not hold
-    │   ├── LimitExceeded                           honest files stay far below this size
-    │   └── UnsafeFile                              the weights hang on a call that the file wants made
-    ├── NoWeights              ValueError           readable, but without a state dict
-    ├── AmbiguousWeights       ValueError           several state dicts fit; one must be chosen
-    ├── WholeModule            RuntimeError         a pickled module: its class is needed to run it
-    ├── ArchitectureNotFound   ValueError           the architecture that was named cannot be imported
-    ├── ConstructorFailed      RuntimeError         the architecture's own code raised
-    ├── UnsolvedArguments      RuntimeError         constructor arguments that the weights do not settle
-    ├── Mismatch               RuntimeError         weights and architecture do not fit
-    ├── InputRefused           ValueError           the input does not have the shape or type the model takes
-    │   └── BatchLost          RuntimeError         the network folds the batch dimension away
-    ├── UsageError             ValueError           an option or choice that does not exist
-    └── MissingDependency      ImportError          an extra has to be installed
+PthwayError
+├── MissingFile            FileNotFoundError    nothing stands at the path
+├── UnreadableFile         UnpicklingError,     the file is not weights that can be read
+│   │                      RuntimeError
+│   ├── EmptyFile          EOFError             zero bytes, or nothing but zero bytes
+│   ├── TruncatedFile      EOFError             the file ends before its contents do
+│   ├── NotWeights                              a web page, a git-lfs pointer, an archive of something else, …
+│   ├── CorruptFile                             checksums, bounds or the pickle stream do not hold
+│   ├── LimitExceeded                           honest files stay far below this size
+│   └── UnsafeFile                              the weights hang on a call that the file wants made
+├── NoWeights              ValueError           readable, but without a state dict
+├── AmbiguousWeights       ValueError           several state dicts fit; one must be chosen
+├── WholeModule            RuntimeError         a pickled module: its class is needed to run it
+├── ArchitectureNotFound   ValueError           the architecture that was named cannot be imported
+├── ConstructorFailed      RuntimeError         the architecture's own code raised
+├── UnsolvedArguments      RuntimeError         constructor arguments that the weights do not settle
+├── Mismatch               RuntimeError         weights and architecture do not fit
+├── InputRefused           ValueError           the input does not have the shape or type the model takes
+│   └── BatchLost          RuntimeError         the network folds the batch dimension away
+├── UsageError             ValueError           an option or choice that does not exist
+└── MissingDependency      ImportError          an extra has to be installed
 """
 
 import pickle
@@ -61,7 +61,7 @@ class TruncatedFile(UnreadableFile, EOFError):
 
 
 class NotWeights(UnreadableFile):
-    """The file is something else: a web page, a git-lfs pointer, a Python path configuration, …"""
+    """The file is something else: a web page, a git-lfs pointer, a Python path configuration."""
 
 
 class CorruptFile(UnreadableFile):
@@ -118,3 +118,7 @@ class UsageError(PthwayError, ValueError):
 
 class MissingDependency(PthwayError, ImportError):
     """An optional package is needed and absent."""
+
+
+class PthwayWarning(UserWarning):
+    """Something that the user should know, and that does not stop the work."""

@@ -7,12 +7,15 @@ import numpy as np
 
 from pthway.errors import CorruptFile, UnreadableFile
 from pthway.formats import Container
-from pthway.formats.tensors import DTYPES, AnyTensor, TensorSpec
+from pthway.formats.tensors import AnyTensor, TensorSpec
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_SAME_NAME: Final = "float64 float32 float16 int64 int32 int16 int8 uint8 bool uint64 uint32 uint16 complex64 complex128".split()
-_EXTENDED: Final = "bfloat16 float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e5m2fnuz float8_e8m0fnu".split()
+_SAME_NAME: Final = (
+    "float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint8", "bool", "uint64", "uint32", "uint16",
+    "complex64", "complex128",
+)  # fmt: skip
+_EXTENDED: Final = ("bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu")
 
 NUMPY_TYPES: Final[dict[str, np.dtype[Any]]] = {
     **{name: np.dtype(name) for name in _SAME_NAME},
@@ -27,9 +30,9 @@ def array(container: Container, spec: AnyTensor, name: str) -> Array:
     Raises `UnreadableFile` for a dtype or kind that numpy lacks, `CorruptFile` for damaged bytes.
     """
     if not isinstance(spec, TensorSpec) or spec.dtype not in NUMPY_TYPES:
-        kind = spec.dtype if isinstance(spec, TensorSpec) else spec.kind
+        what = spec.dtype if isinstance(spec, TensorSpec) else spec.kind
         raise UnreadableFile(
-            f"{name} is a {kind} tensor of shape {list(spec.shape)}.",
+            f"{name} is a {what} tensor of shape {list(spec.shape)}.",
             "numpy has no such array.",
             "Load it with torch, make it dense or convert it (tensor.to_dense(), .dequantize(), .float()), and save it again.",
         )

@@ -9,6 +9,9 @@ from pthway.formats.values import Global, Opaque, PickledDict, PickledSet
 MAX_SHOWN: Final = 1000
 """Entries of one list or dictionary that are turned into data; more are counted."""
 
+_LONG_BITS: Final = 256
+"""Integers are shown up to this length; decimal conversion of long ones costs quadratic time."""
+
 _PATHS: Final = ("pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.Path", "pathlib.PurePosixPath", "pathlib.PureWindowsPath")
 
 
@@ -17,31 +20,37 @@ def plain(value: object, depth: int = 8) -> object:
 
     Tensors and objects become a short text in ``<…>``; what is nested deeper than *depth* is shown as ``…``.
     """
+    if value is None or isinstance(value, bool | float | str):
+        return value
+    if isinstance(value, PickledDict | PickledSet | Opaque | list | tuple):
+        return _nested(value, depth) if depth else "…"
+    return _leaf(value)
+
+
+def _leaf(value: object) -> object:
     match value:
-        case None | bool() | float() | str():
-            return value
         case int():
-            return value if value.bit_length() < 256 else f"<integer of {value.bit_length()} bits>"  # noqa: PLR2004
+            return value if value.bit_length() < _LONG_BITS else f"<integer of {value.bit_length()} bits>"
         case complex():
             return str(value)
         case bytes():
             return f"<{len(value):,} bytes>"
         case TensorSpec() | CompositeSpec():
             return f"<tensor {value.dtype} {list(value.shape)}>"
-        case Global():
-            return f"<{value}>"
-    if depth == 0:
-        return "…"
+    return f"<{value if isinstance(value, Global) else type(value).__name__}>"
+
+
+def _nested(value: object, depth: int) -> object:
     match value:
         case PickledDict():
             return _dictionary(value.pairs, depth)
-        case list() | tuple():
-            return _sequence(value, depth)
         case PickledSet():
             return _sequence(value.members, depth)
         case Opaque():
             return _object(value, depth)
-    return f"<{type(value).__name__}>"
+        case list() | tuple():
+            return _sequence(value, depth)
+    raise TypeError(value)
 
 
 def _dictionary(pairs: list[tuple[object, object]], depth: int) -> dict[str, object]:

@@ -1,5 +1,7 @@
 """Prefixes that wrappers put before names: undone by rule, reported, reversible."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from pthway.checkpoint.state_dicts import Rename, StateDict
@@ -42,6 +44,12 @@ def without_prefix(state: StateDict, prefix: str, because: str) -> StateDict:
     return state.renamed(lambda name: name.removeprefix(prefix), rule)
 
 
+def as_saved(state: StateDict) -> StateDict:
+    """*state* under the names that stand in the file, for an architecture that calls a part of itself as a wrapper would."""
+    tensors = {state.keys[name]: spec for name, spec in state.tensors.items()}
+    return replace(state, tensors=tensors, keys={key: key for key in tensors}, renames=(), metadata=None)
+
+
 def common_prefix(state: StateDict) -> str | None:
     """The first component that all names share, with its dot; None if there is none."""
     first = {name.partition(".")[0] for name in state.tensors if "." in name}
@@ -49,7 +57,7 @@ def common_prefix(state: StateDict) -> str | None:
     return shared if len(first) == 1 and all(name.startswith(shared) for name in state.tensors) else None
 
 
-def renamed_by_user(state: StateDict, rename: dict[str, str]) -> StateDict:
+def renamed_by_user(state: StateDict, rename: Mapping[str, str]) -> StateDict:
     """*state* with the user's names: ``{"old": "new"}`` for one name, ``{"old.": "new."}`` for all below it.
 
     Raises `UsageError` for an entry that no name has.
@@ -72,14 +80,11 @@ def _without_counter(state: StateDict) -> StateDict:
     others = [name for name in state.tensors if name != _COUNTER]
     if _COUNTER not in state.tensors or not others or not all(name.startswith("module.") for name in others):
         return state
-    return StateDict(
-        state.path,
-        {name: state.tensors[name] for name in others},
-        {name: state.keys[name] for name in others},
-        state.renames,
-        {**(state.left_out or {}), _COUNTER: "AveragedModel's counter of averaged steps"},
-        state.metadata,
-        state.module,
+    return replace(
+        state,
+        tensors={name: state.tensors[name] for name in others},
+        keys={name: state.keys[name] for name in others},
+        left_out={**(state.left_out or {}), _COUNTER: "AveragedModel's counter of averaged steps"},
     )
 
 

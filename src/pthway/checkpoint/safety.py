@@ -1,4 +1,7 @@
-"""What loading the file with Python's own pickle would do. Not a list of bad names: every call that is not known to make plain data is named."""
+"""What loading the file with Python's own pickle would do.
+
+Not a list of bad names: every call that is not known to make plain data is named.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum

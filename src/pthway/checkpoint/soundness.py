@@ -38,10 +38,11 @@ def non_finite(container: Container, tensors: Mapping[str, AnyTensor]) -> dict[s
         if not _surely_finite(chunk, kinds[storage.key]):
             suspects.add(storage.key)
 
-    container.check([spec.storage for spec in {spec.storage.key: spec for spec in strided.values()}.values()], look)
-    readable = container.parts.byteorder == "little" and all(p.record is None or p.record.stored for p in container.parts.places.values())
+    container.check(list({spec.storage.key: spec.storage for spec in strided.values()}.values()), look)
     counted = {
-        name: _count(array(container, spec, name)) for name, spec in strided.items() if spec.storage.key in suspects or not readable
+        name: _count(array(container, spec, name))
+        for name, spec in strided.items()
+        if spec.storage.key in suspects or not container.maps(spec.storage)
     }
     return {name: found for name, found in counted.items() if found.nan or found.infinite}
 

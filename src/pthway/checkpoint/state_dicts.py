@@ -1,6 +1,7 @@
 """State dicts, wherever they are nested in a file."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -12,12 +13,13 @@ from pthway.formats import limits
 from pthway.formats.tensors import AnyTensor, CompositeSpec, TensorSpec
 from pthway.formats.values import Opaque, PickledDict
 
-WEIGHT_KEYS: Final = frozenset(
-    """state_dict model_state_dict model net network module weights params params_ema params-ema state_dict_ema model_ema ema
-    ema_model ema_state_dict generator discriminator netG netD g_ema g d G D encoder decoder student teacher target_network
-    online_network backbone base_encoder actor critic policy model_state state checkpoint best_model net_state_dict
-    model_weights""".split()
-)
+WEIGHT_KEYS: Final = frozenset((
+    "state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params", "params_ema",
+    "params-ema", "state_dict_ema", "model_ema", "ema", "ema_model", "ema_state_dict", "generator",
+    "discriminator", "netG", "netD", "g_ema", "g", "d", "G", "D", "encoder", "decoder", "student", "teacher",
+    "target_network", "online_network", "backbone", "base_encoder", "actor", "critic", "policy",
+    "model_state", "state", "checkpoint", "best_model", "net_state_dict", "model_weights",
+))  # fmt: skip
 """Keys under which training programs put weights."""
 
 _NOT_WEIGHTS: Final = re.compile(r"optim|sched|scaler|(^|_)rng|(^|_)amp($|_)|hyper_param|(^|_)args?$|(^|_)config$|callbacks|loops", re.I)
@@ -174,10 +176,9 @@ def _state_dict(
 ) -> StateDict:
     tensors = dict(pairs)
     if len(tensors) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
         raise CorruptFile(
-            f"The state dict {path or 'of the file'} holds the key {ascii(twice)} twice.",
+            f"The state dict {path or 'of the file'} holds the key {twice!a} twice.",
             "Python would keep the last one without a word; which one was meant cannot be known.",
             "Save the state dict again.",
         )

@@ -39,7 +39,7 @@ def tensor(container: Container, spec: AnyTensor, name: str, blocks: dict[str, t
     if spec.storage.key not in blocks:
         blocks[spec.storage.key] = _block(container, spec.storage)
     made = torch.empty(0, dtype=dtype)
-    made.set_(blocks[spec.storage.key], spec.offset, spec.shape, spec.stride)  # type: ignore[call-overload]  # stubs lack this form
+    made.set_(blocks[spec.storage.key], spec.offset, spec.shape, spec.stride)
     if spec.dtype == "bool":
         check_booleans(made.view(torch.uint8).numpy(), name)
     if spec.conjugate:
@@ -51,7 +51,7 @@ def tensor(container: Container, spec: AnyTensor, name: str, blocks: dict[str, t
 
 def _block(container: Container, spec: StorageSpec) -> torch.UntypedStorage:
     if spec.nbytes == 0:
-        return torch.UntypedStorage(0)
+        return torch.empty(0, dtype=torch.uint8).untyped_storage()
     buffer = container.storage(spec)
     flat = torch.frombuffer(buffer, dtype=torch.uint8)
     width = 8 if spec.dtype == "uint8" else min(DTYPES[spec.dtype], 8)  # untyped storage may hold numbers of any width

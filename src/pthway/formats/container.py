@@ -3,18 +3,18 @@
 import array
 import mmap
 import os
-import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, final
 
+from pthway import _lazy
 from pthway.formats import legacy, limits, not_weights, torch_zip
 from pthway.formats.file_bytes import FileBytes
-from pthway.formats.parts import Parts, Place
+from pthway.formats.parts import Parts
 from pthway.formats.tensors import DTYPES, StorageSpec
-from pthway.formats.zip_archive import LOCAL_SIGNATURE, Record, checksum_error, read_record
+from pthway.formats.zip_archive import LOCAL_SIGNATURE, checksum_error, read_record
 
 _CHUNK: Final = limits.MIB
 """Bytes that are checked at a time: they stay in the processor's cache between two looks."""
@@ -41,40 +41,46 @@ class Container:
         """Where the file is."""
         return self.source.path
 
+    def maps(self, spec: StorageSpec) -> bool:
+        """Whether the bytes of a storage lie in the file as they lie in memory: neither compressed nor in big-endian order."""
+        record = self.parts.places[spec.key].record
+        return (record is None or record.stored) and self.parts.byteorder == "little"
+
     def storage(self, spec: StorageSpec) -> memoryview:
         """The bytes of a storage, little-endian: a private map of the file where it can be mapped, else a copy.
 
         Writing to them changes neither the file nor what another program sees. Raises `CorruptFile` for a wrong checksum.
         """
         place = self.parts.places[spec.key]
-        if (place.record is None or place.record.stored) and self.parts.byteorder == "little":
+        if self.maps(spec):
             self.check([spec])
             if self._map is None:
                 self._map = self.source.map()
             return memoryview(self._map)[place.offset : place.offset + place.size]
         if spec.key not in self._unpacked:
-            self._unpacked[spec.key] = memoryview(self._copied(spec, place))
+            self._unpacked[spec.key] = memoryview(self._copied(spec))
         return self._unpacked[spec.key]
 
     def check(self, specs: list[StorageSpec], look: Callable[[StorageSpec, memoryview], None] | None = None) -> None:
         """Read the storages once, side by side, and compare their checksums. Raises `CorruptFile`.
 
-        *look* is shown every chunk of at most 1 MiB on the way; chunks begin at multiples of 1 MiB.
+        Storages that are not mapped are compared when they are copied. *look* is shown every chunk of at most 1 MiB on the way;
+        chunks begin at multiples of 1 MiB.
         """
-        wanted = [spec for spec in specs if spec.key not in self._checked or look is not None]
-        todo = [(spec, place) for spec in wanted if (place := self.parts.places[spec.key]).record is None or place.record.stored]
-        if look is None:
-            todo = [(spec, place) for spec, place in todo if place.record is not None]
+        todo = [spec for spec in specs if self.maps(spec) and (spec.key not in self._checked or look is not None)]
         if len(todo) > 1:
             with ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), len(todo))) as pool:
-                list(pool.map(lambda both: self._check_one(*both, look), todo))
-        else:
-            for spec, place in todo:
-                self._check_one(spec, place, look)
+                list(pool.map(lambda spec: self._check_one(spec, look), todo))
+        elif todo:
+            self._check_one(todo[0], look)
         self.source.check_unchanged()
-        self._checked.update(spec.key for spec, _ in todo)
+        self._checked.update(spec.key for spec in todo)
 
-    def _check_one(self, spec: StorageSpec, place: Place, look: Callable[[StorageSpec, memoryview], None] | None) -> None:
+    def _check_one(self, spec: StorageSpec, look: Callable[[StorageSpec, memoryview], None] | None) -> None:
+        place = self.parts.places[spec.key]
+        if place.record is None and look is None:
+            return
+        crc32 = _lazy.load("zlib_ng.zlib_ng:crc32")  # four times as fast as the zlib that comes with Python
         crc = 0
         buffer = memoryview(bytearray(min(_CHUNK, place.size)))
         for at in range(0, place.size, _CHUNK):
@@ -82,15 +88,18 @@ class Container:
             if os.preadv(self.source.descriptor, [chunk], place.offset + at) != len(chunk):
                 raise self.source.changed()
             if place.record is not None:
-                crc = zlib.crc32(chunk, crc)
+                crc = crc32(chunk, crc)
             if look is not None:
                 look(spec, chunk)
         if place.record is not None and crc != place.record.crc:
             raise checksum_error(self.source, place.record)
 
-    def _copied(self, spec: StorageSpec, place: Place) -> bytearray:
-        record = place.record or Record(spec.key, place.offset, place.size, place.size, 0, True, place.offset)
-        content = bytearray(read_record(self.source, record, spec.nbytes))
+    def _copied(self, spec: StorageSpec) -> bytearray:
+        place = self.parts.places[spec.key]
+        if place.record is None:
+            content = bytearray(self.source.read(place.offset, place.size))
+        else:
+            content = bytearray(read_record(self.source, place.record, spec.nbytes))
         if self.parts.byteorder == "big":
             width = DTYPES[spec.dtype] // (2 if spec.dtype.startswith("complex") else 1)
             if width in _SWAPS:

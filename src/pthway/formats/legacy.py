@@ -106,7 +106,7 @@ def _places(source: FileBytes, at: int, keys: object, table: Mapping[str, Storag
     places: dict[str, Place] = {}
     for name in names:
         if name not in table:
-            raise CorruptFile(f"{source.path} lists a storage {ascii(name)} of unknown type.", "No tensor uses it.", "Save it again.")
+            raise CorruptFile(f"{source.path} lists a storage {name!a} of unknown type.", "No tensor uses it.", "Save it again.")
         spec = table[name]
         if at + _COUNT_BYTES + spec.nbytes > source.size:
             needed = sum(_COUNT_BYTES + table[rest].nbytes for rest in names[len(places) :] if rest in table)

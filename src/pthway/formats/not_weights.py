@@ -76,7 +76,7 @@ def _page(path: Path, begin: bytes) -> PthwayError | None:
     if not _HTML.match(begin):
         return None
     title = _TITLE.search(begin)
-    named = f" titled {ascii(title[1].decode('utf-8', 'replace'))}" if title else ""
+    named = f" titled {title[1].decode('utf-8', 'replace')!a}" if title else ""
     return NotWeights(
         f"{path} is a web page{named}, not weights.",
         "The link leads to a page about the file (a login, a virus-scan warning, an error) rather than to the file.",
@@ -129,7 +129,7 @@ def _text(path: Path, begin: bytes) -> PthwayError | None:
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if text.lstrip()[:1] in ("{", "["):
         return NotWeights(
-            f"{path} is JSON text: {ascii(text.strip()[:80])}.",
+            f"{path} is JSON text: {text.strip()[:80]!a}.",
             "A server answered with an error, or this is the configuration beside the weights.",
             "Open it in an editor; download the weights again if it tells of an error.",
         )
@@ -140,7 +140,7 @@ def _text(path: Path, begin: bytes) -> PthwayError | None:
             "Look for the weights elsewhere; such files belong to an installed package.",
         )
     return NotWeights(
-        f"{path} is text, not weights: {ascii(text.strip()[:80])}.",
+        f"{path} is text, not weights: {text.strip()[:80]!a}.",
         "torch.save writes binary files.",
         "Open it in an editor to see what it is.",
     )

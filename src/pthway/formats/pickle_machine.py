@@ -19,6 +19,9 @@ Constructor = Callable[[tuple[object, ...]], object]
 
 HIGHEST_PROTOCOL: Final = 5
 
+_SHOWN: Final = 60
+"""Characters of a text, or bits of an integer, up to which a message shows it."""
+
 _MARK: Final = object()
 _INT4: Final = Struct("<i")
 _UINT4: Final = Struct("<I")
@@ -236,13 +239,13 @@ def describe(value: object) -> str:
     """A short, escaped description of an inert value, for messages."""
     match value:
         case str():
-            return repr(value[:60]) + ("…" if len(value) > 60 else "")
+            return repr(value[:_SHOWN]) + ("…" if len(value) > _SHOWN else "")
         case bytes():
             return f"{len(value)} bytes"
         case bool() | None | float():
             return repr(value)
         case int():
-            return str(value) if value.bit_length() < 256 else "a very long integer"
+            return str(value) if value.bit_length() < _SHOWN else "a very long integer"
         case Global():
             return ascii(str(value)[:120])[1:-1]
         case Opaque():
@@ -265,7 +268,11 @@ def _pop(m: _Machine) -> None:
         m.marks -= 1
 
 
-def _constant(value: object) -> Callable[[_Machine], None]:
+def _pop_mark(m: _Machine) -> None:
+    m.pop_mark()
+
+
+def _constant(*, value: object) -> Callable[[_Machine], None]:
     return lambda m: m.stack.append(value)
 
 
@@ -342,7 +349,7 @@ def _text_or_bytes(raw: bytes) -> str | bytes:
 
 def _quoted(m: _Machine) -> None:
     text = m.line()
-    if len(text) < 2 or text[0] not in "'\"" or text[-1] != text[0]:
+    if len(text) < len("''") or text[0] not in "'\"" or text[-1] != text[0]:
         raise m.corrupt("has a quoted string without its quotes")
     try:
         m.push(_text_or_bytes(text[1:-1].encode("utf-8").decode("unicode_escape").encode("latin-1")))
@@ -545,11 +552,11 @@ _STOP: Final = ord(".")
 _ACTIONS: Final[Mapping[bytes, Callable[[_Machine], None]]] = {
     b"(": _mark,
     b"0": _pop,
-    b"1": lambda m: m.pop_mark() and None,
+    b"1": _pop_mark,
     b"2": lambda m: m.stack.append(m.top()),
-    b"N": _constant(None),
-    b"\x88": _constant(True),
-    b"\x89": _constant(False),
+    b"N": _constant(value=None),
+    b"\x88": _constant(value=True),
+    b"\x89": _constant(value=False),
     b"I": _int,
     b"L": _long,
     b"F": _float,

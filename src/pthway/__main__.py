@@ -1,0 +1,5 @@
+"""``python -m pthway``."""
+
+from pthway.cli import main
+
+main()

@@ -1,0 +1,86 @@
+"""Reads the signature of a constructor: which arguments there are, and which of them the weights might settle."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import Enum
+from typing import Any, Final
+
+from pthway.architecture.match import Architecture
+from pthway.errors import UsageError
+
+REQUIRED: Final = inspect.Parameter.empty
+
+
+class Kind(Enum):
+    """What values an argument takes, as far as annotation and default tell."""
+
+    INTEGER = "an integer"
+    BOOLEAN = "true or false"
+    UNKNOWN = "neither annotated nor given a default"
+    OTHER = "not a number that shows in shapes"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One argument of a constructor."""
+
+    name: str
+    kind: Kind
+    default: object
+    """`REQUIRED` where the author gives none."""
+
+    @property
+    def required(self) -> bool:
+        """Whether a caller has to pass it."""
+        return self.default is REQUIRED
+
+
+@dataclass(frozen=True, slots=True)
+class Constructor:
+    """The arguments of a class or factory, in order."""
+
+    parameters: Mapping[str, Parameter]
+    open: bool
+    """Whether it takes any further keyword (``**kwargs``)."""
+
+
+def read_constructor(factory: Callable[..., Any]) -> Constructor:
+    """Return the arguments of *factory*; a callable whose signature Python cannot tell counts as open."""
+    try:
+        signature = inspect.signature(factory)
+    except (ValueError, TypeError):
+        return Constructor({}, open=True)
+    named = {
+        name: Parameter(name, _kind(parameter), parameter.default)
+        for name, parameter in signature.parameters.items()
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    }
+    return Constructor(named, any(each.kind is each.VAR_KEYWORD for each in signature.parameters.values()))
+
+
+def _kind(parameter: inspect.Parameter) -> Kind:
+    if parameter.kind is parameter.POSITIONAL_ONLY:
+        return Kind.OTHER
+    annotation = getattr(parameter.annotation, "__name__", str(parameter.annotation))
+    if isinstance(parameter.default, bool) or (parameter.default is REQUIRED and annotation == "bool"):
+        return Kind.BOOLEAN
+    if type(parameter.default) is int or (parameter.default is REQUIRED and annotation == "int"):
+        return Kind.INTEGER
+    unknown = parameter.default is REQUIRED and parameter.annotation is inspect.Parameter.empty
+    return Kind.UNKNOWN if unknown else Kind.OTHER
+
+
+def refuse_unknown(architecture: Architecture, constructor: Constructor, given: Mapping[str, object]) -> None:
+    """Raise `UsageError` for the first name in *given* that the constructor does not take."""
+    for name in given:
+        if constructor.open or name in constructor.parameters:
+            continue
+        near = get_close_matches(name, constructor.parameters, n=1)
+        known = ", ".join(constructor.parameters) or "no arguments at all"
+        raise UsageError(
+            f"{architecture.name} takes no argument {name!r}.",
+            f"It takes {known}.",
+            f"Did you mean {near[0]}={given[name]!r}?" if near else f"Leave {name!r} out.",
+        )

@@ -1,0 +1,143 @@
+"""Builds an architecture at chosen points, within bounds, and sees what each integer argument moves."""
+
+import math
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import cycle
+from typing import Final
+
+from pthway.architecture.build import build, shapes, trial
+from pthway.architecture.difference import Difference, Shape, Shaped, compare
+from pthway.architecture.match import Architecture
+from pthway.architecture.trace import Feature, Features, features, moved
+
+MAX_BUILDS: Final = 200
+"""The hardest of our test networks needs under 80; a build takes 1 to 100 ms."""
+PRIMES: Final = (5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
+"""Small, because one of them may turn out to be a depth."""
+LARGEST_DEFAULT: Final = 64
+"""Defaults up to this size may have to divide something (heads, groups): their common multiple makes a base point."""
+SILENT_BUILDS: Final = 2
+"""An argument that two other values do not make visible leaves no trace."""
+
+Point = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What one build left, beside the checkpoint."""
+
+    shapes: Mapping[str, Shape]
+    features: Features
+    difference: Difference
+
+
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """What happens to the sizes when one argument changes."""
+
+    slopes: Mapping[Feature, Fraction]
+    """Empty if nothing moves."""
+    step: int
+    """The step that showed; constructors that demand divisibility may take only multiples of it."""
+    silent: tuple[int, ...]
+    """Values that build the same sizes."""
+    refused: tuple[int, ...]
+    """Values that the constructor does not take."""
+
+
+@dataclass(slots=True)
+class Prober:
+    """Builds points of one architecture, each once, and counts."""
+
+    architecture: Architecture
+    given: Mapping[str, object]
+    defaults: Point
+    """The author's integer defaults; a value equal to one is not passed."""
+    found: Mapping[str, Shaped]
+    builds: int = 0
+    refusal: str = ""
+    """Why the last refused point was refused."""
+    traces: dict[frozenset[tuple[str, object]], Trace | None] = field(default_factory=dict)
+
+    def at(self, point: Mapping[str, object]) -> Trace | None:
+        """Return what the module at *point* leaves, or None if it cannot be built within the bounds."""
+        usual = {**self.defaults, **self.given}
+        arguments = {name: value for name, value in point.items() if name not in usual or value != usual[name]}
+        key = frozenset(arguments.items())
+        if key not in self.traces:
+            self.traces[key] = self._build(arguments)
+        return self.traces[key]
+
+    def _build(self, arguments: Mapping[str, object]) -> Trace | None:
+        if self.builds >= MAX_BUILDS:
+            self.refusal = f"more than {MAX_BUILDS} builds would be needed"
+            return None
+        self.builds += 1
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                built = self._shapes(arguments)
+        except Exception as cause:  # noqa: BLE001 - a constructor may refuse a probe with any exception
+            self.refusal = f"{type(cause).__name__}: {cause}"
+            return None
+        return Trace(built, features(built), compare(built, self.found))
+
+    def _shapes(self, arguments: Mapping[str, object]) -> dict[str, Shape]:
+        # The author's own choice may be deeper than the checkpoint, and counts if it builds at all; a probe is bounded.
+        if not arguments:
+            return shapes(build(self.architecture, self.given).module)
+        return trial(self.architecture, {**self.given, **arguments}, limit=4 * len(self.found) + 1000)
+
+    def vary(self, point: Point, name: str) -> Variation:
+        """Return what changes when *name* alone leaves its value at *point*, by the smallest step that shows."""
+        here = self.at(point)
+        silent: list[int] = []
+        refused: list[int] = []
+        for value in _others(point[name]):
+            there = self.at({**point, name: value})
+            if here is None or there is None:
+                refused.append(value)
+            elif moves := moved(here.features, there.features):
+                step, moves = self._smallest(point, name, value - point[name], moves)
+                slopes = {feature: Fraction(move, step) for feature, move in moves.items()}
+                return Variation(slopes, step, tuple(silent), tuple(refused))
+            else:
+                silent.append(value)
+                if len(silent) == SILENT_BUILDS:
+                    break
+        return Variation({}, 1, tuple(silent), tuple(refused))
+
+    def _smallest(self, point: Point, name: str, step: int, moves: dict[Feature, int]) -> tuple[int, dict[Feature, int]]:
+        """Look for a smaller step that shows, where integer division or a divisor hides the smallest ones."""
+        here, shorter = self.at(point), 2
+        while here is not None and shorter < step:
+            there = self.at({**point, name: point[name] + shorter})
+            if there is not None and (closer := moved(here.features, there.features)):
+                return shorter, closer
+            shorter *= 2
+        return step, moves
+
+
+def _others(value: int) -> list[int]:
+    candidates = (value + 1, 2 * value, value + 2, value - 1, value // 2, value + 4, value + 8, 3 * value)
+    return [other for other in dict.fromkeys(candidates) if other != value and other >= min(value, 1)]
+
+
+def base_points(required: Sequence[str], others: Point, found: Mapping[str, Shaped]) -> Iterator[dict[str, int]]:
+    """Yield values for the *required* integers to start from, plainest first.
+
+    Distinct primes; then values that suit constructors which demand that one argument divides another: all the same,
+    a common multiple of the *others* (given or default), the checkpoint's own sizes, powers of two in both orders.
+    """
+    yield dict(zip(required, cycle(PRIMES), strict=False))
+    sizes = Counter(size for tensor in found.values() for size in tensor.shape if size > 1)
+    multiple = math.lcm(*(value for value in others.values() if 1 < value <= LARGEST_DEFAULT))
+    for value in dict.fromkeys((8, 2, 1, multiple, 64, *(size for size, _ in sizes.most_common(3)))):
+        yield dict.fromkeys(required, value)
+    powers = [2 ** (len(required) - place) for place in range(len(required))]
+    yield dict(zip(required, powers, strict=True))
+    yield dict(zip(required, reversed(powers), strict=True))

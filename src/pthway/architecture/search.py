@@ -1,0 +1,113 @@
+"""Walks from a point that builds to the point whose names and shapes are those of the checkpoint."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+from pthway.architecture.linear import Equation, solve_moves
+from pthway.architecture.probe import Point, Prober, Trace, Variation
+from pthway.architecture.trace import CHILDREN, PRESENT, Feature, Features
+
+MAX_STEPS: Final = 12
+"""Linear constructors need one step, products two or three, squares about six."""
+LARGEST_VALUE: Final = 1 << 20
+"""A step beyond is a mistake: no argument of a network in our tests comes near."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The best point that a search met."""
+
+    point: Point
+    trace: Trace
+
+    @property
+    def fits(self) -> bool:
+        """Whether every key and shape is that of the checkpoint."""
+        return self.trace.difference.fits
+
+
+def search(prober: Prober, start: Point, names: Iterable[str], wanted: Features) -> Outcome | None:
+    """Return the point nearest to *wanted* on the way from *start* by moving *names*; None if *start* cannot be built.
+
+    Each step varies every argument that may be wrong, solves for the moves that most sizes agree on, and builds
+    there; depth goes before width, because with another depth the same key may name another layer.
+    """
+    names, point = tuple(names), dict(start)
+    best: Outcome | None = None
+    visited: list[Point] = []
+    variations: dict[str, Variation] = {}
+    for _ in range(MAX_STEPS):
+        trace = prober.at(point)
+        if trace is None or point in visited:
+            break
+        visited.append(point)
+        if best is None or trace.difference.distance < best.trace.difference.distance:
+            best = Outcome(point, trace)
+        if trace.difference.fits:
+            break
+        concerned = _concerned(trace, wanted, variations) or names
+        variations.update({name: prober.vary(point, name) for name in concerned})
+        moving = {name: variations[name] for name in concerned}
+        moves = _moves(trace.features, wanted, moving, prober.defaults.keys())
+        if not any(round(move) for move in moves.values()):
+            break
+        point = _land(prober, point, moves, variations)
+    return best
+
+
+def _concerned(trace: Trace, wanted: Features, variations: Mapping[str, Variation]) -> list[str]:
+    """Return the arguments that moved a size which is still wrong when they were last varied; none if keys differ."""
+    if trace.difference.missing or trace.difference.unexpected:
+        return []
+    wrong = {feature for feature, size in trace.features.items() if wanted.get(feature) != size}
+    return [name for name, variation in variations.items() if not wrong.isdisjoint(variation.slopes)]
+
+
+def _moves(present: Features, wanted: Features, variations: Mapping[str, Variation], reluctant: Iterable[str]) -> dict[str, Fraction]:
+    equations: Counter[tuple[bool, tuple[tuple[str, Fraction], ...], int]] = Counter()
+    for feature in dict.fromkeys(feature for variation in variations.values() for feature in variation.slopes):
+        residual = _residual(feature, present, wanted)
+        if residual is not None:
+            slopes = tuple((name, each.slopes[feature]) for name, each in variations.items() if feature in each.slopes)
+            equations[feature[1] == CHILDREN, slopes, residual] += 1
+    depth = [(slopes, residual, count) for (of_depth, slopes, residual), count in equations.items() if of_depth]
+    width = [(slopes, residual, count) for (of_depth, slopes, residual), count in equations.items() if not of_depth]
+    chosen = depth if any(residual for _, residual, _ in depth) else width
+    return solve_moves([Equation(*each) for each in chosen], frozenset(reluctant))
+
+
+def _residual(feature: Feature, present: Features, wanted: Features) -> int | None:
+    if feature[1] == PRESENT or feature not in present or feature not in wanted:
+        return None
+    return wanted[feature] - present[feature]
+
+
+def _land(prober: Prober, point: Point, moves: Mapping[str, Fraction], variations: Mapping[str, Variation]) -> dict[str, int]:
+    """Return the point after *moves*, or where the constructor refuses it, the nearest one that it takes.
+
+    What forbids it may be a step that divides nothing, or an argument without a trace (heads, groups): 1 divides
+    everything.
+    """
+    exact = {name: _within(prober, name, point[name] + round(move)) for name, move in moves.items()}
+    snapped = {
+        name: _within(prober, name, point[name] + variations[name].step * round(move / variations[name].step))
+        for name, move in moves.items()
+    }
+    silent = [name for name, variation in variations.items() if not variation.slopes]
+    for targets in (exact, snapped):
+        for relaxed in ({}, *({name: 1} for name in silent), dict.fromkeys(silent, 1)):
+            landing = {**point, **targets, **relaxed}
+            if prober.at(landing) is not None:
+                return landing
+    landing = dict(point)
+    for name, value in (*exact.items(), *snapped.items()):
+        if prober.at({**landing, name: value}) is not None:
+            landing[name] = value
+    return landing
+
+
+def _within(prober: Prober, name: str, value: int) -> int:
+    return max(min(0, prober.defaults.get(name, 0)), min(value, LARGEST_VALUE))

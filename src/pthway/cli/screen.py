@@ -1,0 +1,85 @@
+"""How answers look: rich in a terminal, plain text in a pipe. rich is imported only where it draws."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from pthway import _lazy
+from pthway.errors import PthwayError
+
+
+def in_terminal() -> bool:
+    """Whether a person reads the output."""
+    return sys.stdout.isatty()
+
+
+def write(text: str) -> None:
+    """One line of output."""
+    sys.stdout.write(text + "\n")
+
+
+def note(text: str) -> None:
+    """One line beside the output: it goes to stderr, so that a pipe stays clean."""
+    sys.stderr.write(text + "\n")
+
+
+def write_json(value: object) -> None:
+    """*value* as one JSON document."""
+    json.dump(value, sys.stdout, indent=2 if in_terminal() else None, ensure_ascii=not in_terminal(), default=str)
+    sys.stdout.write("\n")
+
+
+def console(stream: Any = None) -> Any:
+    """A rich console for stdout, or for *stream*."""
+    return _lazy.load("rich.console:Console")(file=stream or sys.stdout, highlight=False)
+
+
+def facts(rows: Sequence[tuple[str, str]]) -> None:
+    """Label and value, a row each."""
+    if not in_terminal():
+        for label, value in rows:
+            write(f"{label:<11} {value}")
+        return
+    grid = _lazy.load("rich.table:Table").grid(padding=(0, 2))
+    grid.add_column(style="bold cyan", no_wrap=True)
+    grid.add_column(overflow="fold")
+    text = _lazy.load("rich.text:Text")
+    for label, value in rows:
+        grid.add_row(label, text(value, style="bold red" if value.startswith("would run code") else ""))
+    console().print(grid)
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Rows under headers; columns of numbers to the right. In a pipe: tab-separated, one line a row."""
+    if not in_terminal():
+        write("\t".join(headers))
+        for row in rows:
+            write("\t".join(row))
+        return
+    drawn = _lazy.load("rich.table:Table")(box=_lazy.load("rich.box:SIMPLE_HEAD"), header_style="bold")
+    text = _lazy.load("rich.text:Text")
+    for index, header in enumerate(headers):
+        numeric = all(row[index].replace(",", "").replace(".", "").strip("- %e+").isdigit() for row in rows) and rows
+        drawn.add_column(header, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(text(cell) for cell in row))
+    console().print(drawn)
+
+
+def print_error(error: PthwayError) -> None:
+    """What, why and fix on stderr."""
+    if not sys.stderr.isatty():
+        note(f"error: {error}")
+        return
+    text = _lazy.load("rich.text:Text")
+    console(sys.stderr).print(
+        text.assemble(
+            ("error  ", "bold red"),
+            (error.what, "bold"),
+            ("\n  why  ", "yellow"),
+            error.why,
+            ("\n  fix  ", "green"),
+            error.fix,
+        )
+    )
