@@ -21,7 +21,8 @@ class Block(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """What x gives, shaped as x: (…, width)."""
-        return x + self.contract(torch.relu(self.expand(self.norm(x))))
+        change: torch.Tensor = self.contract(torch.relu(self.expand(self.norm(x))))
+        return x + change
 
 
 class Stage(nn.Module):
@@ -34,7 +35,8 @@ class Stage(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """What x gives, shaped as x: (batch, height, width of the image, width)."""
-        return self.mix(self.blocks(x).movedim(-1, 1)).movedim(1, -1)
+        mixed: torch.Tensor = self.mix(self.blocks(x).movedim(-1, 1))
+        return mixed.movedim(1, -1)
 
 
 class BigNetwork(nn.Module):
@@ -48,4 +50,5 @@ class BigNetwork(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Scores (batch, num_classes) of images (batch, 3, 16·h, 16·w)."""
-        return self.head(self.stages(self.patches(x).movedim(1, -1)).mean((1, 2)))
+        scores: torch.Tensor = self.head(self.stages(self.patches(x).movedim(1, -1)).mean((1, 2)))
+        return scores

@@ -16,9 +16,7 @@ SHOWN = 8
 digits = load_digits()
 images = np.pad(digits.images.repeat(3, axis=1).repeat(3, axis=2), ((0, 0), (2, 2), (2, 2))) / 16
 pixels = images.reshape(-1, 784).astype(np.float32)
-train_x, held_x, train_y, held_y = train_test_split(
-    pixels, digits.target, test_size=297, stratify=digits.target, random_state=0
-)
+train_x, held_x, train_y, held_y = train_test_split(pixels, digits.target, test_size=297, stratify=digits.target, random_state=0)
 
 torch.manual_seed(0)
 torch.set_num_threads(1)  # the order of the sums, and so the weights, would depend on the number of cores

@@ -107,7 +107,7 @@ def resnet18(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> Re
 
 
 class Vision(nn.Module):
-    def __init__(self, image_size: int = 224, patch_size: int = 16, dim: int = 192, depth: int = 12, heads: int = 3) -> None:
+    def __init__(self, image_size: int = 224, patch_size: int = 16, dim: int = 192, depth: int = 12, heads: int = 4) -> None:
         super().__init__()
         assert image_size % patch_size == 0
         self.patch = nn.Conv2d(3, dim, patch_size, patch_size)

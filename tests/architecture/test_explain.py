@@ -67,7 +67,7 @@ def test_a_part_that_one_side_lacks_is_one_line() -> None:
         "aux (2 tensors) is in the checkpoint and not in ResNet"
     )
     assert told({key: shape for key, shape in RESNET.items() if not key.startswith("layer1")}).why == (
-        "layer1 (24 tensors) is in ResNet and not in the checkpoint"
+        "layer1 (20 tensors) is in ResNet and not in the checkpoint"
     )
 
 

@@ -42,5 +42,5 @@ def test_the_shown_images_are_held_out_digits_under_their_true_names() -> None:
 
 def test_the_network_reads_the_shown_images_right() -> None:
     for path in sorted((DEMO / "images").glob("*.png")):
-        answer = int(scores(np.asarray(Image.open(path))[None, None]).argmax())
+        answer = int(scores(np.array(Image.open(path))[None, None]).argmax())
         assert path.stem.endswith(NAMES[answer])

@@ -30,10 +30,7 @@ def run(script: Path, *arguments: str) -> str:
 
 @pytest.mark.parametrize("folder", [folder for folder, *_ in CASES])
 def test_by_hand_and_with_pthway_give_the_same_answers_to_the_last_bit(folder: str, tmp_path: Path) -> None:
-    printed = {
-        name: run(EXAMPLES / folder / f"{name}.py", "-o", str(tmp_path / f"{name}.npy"))
-        for name in ("by_hand", "deploy")
-    }
+    printed = {name: run(EXAMPLES / folder / f"{name}.py", "-o", str(tmp_path / f"{name}.npy")) for name in ("by_hand", "deploy")}
     assert printed["deploy"] == printed["by_hand"]
     by_hand, deployed = (np.load(tmp_path / f"{name}.npy") for name in ("by_hand", "deploy"))
     assert (deployed.dtype, deployed.shape) == (by_hand.dtype, by_hand.shape)
@@ -41,9 +38,7 @@ def test_by_hand_and_with_pthway_give_the_same_answers_to_the_last_bit(folder: s
 
 
 @pytest.mark.parametrize(("folder", "file", "name", "arguments"), CASES)
-def test_the_committed_weights_are_those_of_the_class(
-    folder: str, file: str, name: str, arguments: tuple[int, ...]
-) -> None:
+def test_the_committed_weights_are_those_of_the_class(folder: str, file: str, name: str, arguments: tuple[int, ...]) -> None:
     spec = spec_from_file_location(f"examples_{folder}", EXAMPLES / folder / "model.py")
     assert spec is not None and spec.loader is not None
     module = module_from_spec(spec)

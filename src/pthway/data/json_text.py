@@ -28,7 +28,7 @@ def read_json(text: str, name: str) -> tuple[dict[str, Array], str]:
     try:
         return _named(_parse(text, name), name), "JSON"
     except json.JSONDecodeError as cause:
-        if cause.msg == "Extra data" and "\n" in text[: cause.pos + 1].rstrip(" \t") + text[cause.pos - 1 : cause.pos]:
+        if cause.msg == "Extra data" and "\n" in text.strip():
             return _read_lines(text, name)
         raise InputRefused(f"{name}, line {cause.lineno}, column {cause.colno}: {cause.msg}.", FORMS, "Correct that line.") from cause
 
@@ -65,8 +65,15 @@ def _parse(text: str, name: str) -> Any:
             "Leave the sample out, put a number there, or save the array as .npy, where NaN is taken as it is.",
         )
 
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [key for key, _ in pairs]
+        if len(set(names)) < len(names):
+            twice = next(key for key in names if names.count(key) > 1)
+            raise InputRefused(f"{name} names {twice!r} twice.", "Each input is named once.", "Leave one out.")
+        return dict(pairs)
+
     try:
-        return json.loads(text, parse_constant=refuse)
+        return json.loads(text, parse_constant=refuse, object_pairs_hook=unique)
     except RecursionError as cause:
         raise LimitExceeded(f"{name} is nested too deeply.", f"A list is a dimension; {JSON_DEPTH} are read.", "Check the file.") from cause
     except (json.JSONDecodeError, InputRefused):

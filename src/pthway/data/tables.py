@@ -54,7 +54,7 @@ def _rows(text: str, name: str, delimiter: str) -> Iterator[tuple[int, list[str]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         for cells in reader:
-            if any(cell.strip() for cell in cells):
+            if len(cells) > 1 or (cells and cells[0].strip()):
                 yield reader.line_num, cells
     except csv.Error as cause:
         raise InputRefused(f"{name}, line {reader.line_num}: {cause}.", "Quotes enclose a whole cell.", "Correct that line.") from cause
@@ -86,7 +86,7 @@ def _number(cell: str) -> float | int | None:
             return float(text)
         except ValueError:
             return None
-    return whole if -(1 << 63) <= whole < 1 << 63 else float(whole)
+    return whole if -(1 << 63) <= whole < 1 << 63 else float(text)
 
 
 def _refuse_cell(cell: str, where: str) -> None:
@@ -103,13 +103,15 @@ def _refuse_cell(cell: str, where: str) -> None:
 
 def _check_header(first: list[str], name: str, *, named: bool) -> None:
     """Refuse what pandas writes unless told otherwise: a column that numbers the rows, a header that numbers the columns."""
-    if not named and len(first) >= COUNTING and [cell.strip() for cell in first] == [str(index) for index in range(len(first))]:
+    cells = [cell.strip() for cell in first]
+    counted = [str(index) for index in range(len(cells))]
+    if not named and len(cells) >= COUNTING and cells == counted:
         raise InputRefused(
-            f"{name} begins with the row 0, 1, … {len(first) - 1}.",
+            f"{name} begins with the row 0, 1, … {len(cells) - 1}.",
             "This may be a header that numbers the columns, or a sample.",
             "Give the columns names if it is a sample (a, b, …, in a line above it); delete the line if it is a header.",
         )
-    if len(first) > 1 and not first[0].strip() and (named or _number(first[1]) is not None):
+    if len(cells) > 1 and not cells[0] and (named or cells[1:] == counted[:-1]):
         raise InputRefused(
             f"{name}: the first column has no name.",
             "Such a column numbers the rows and is no input.",

@@ -5,7 +5,7 @@ from torch import nn
 
 
 class DigitNet(nn.Module):
-    """Class scores, float32 (batch, num_classes), of grey images, float32 (batch, 1, 8, 8) in 0..1."""
+    """Two convolutions, each with batch norm and ReLU, a pooling and a perceptron with one hidden layer."""
 
     def __init__(self, channels: int, hidden: int, num_classes: int) -> None:
         super().__init__()
@@ -27,5 +27,6 @@ class DigitNet(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Class scores, float32 (batch, num_classes), of grey images, float32 (batch, 1, 8, 8) in 0..1."""
         scores: torch.Tensor = self.classifier(self.features(x))
         return scores

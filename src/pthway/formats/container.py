@@ -4,7 +4,6 @@ import array
 import mmap
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, final
@@ -69,7 +68,8 @@ class Container:
         """
         todo = [spec for spec in specs if self.maps(spec) and (spec.key not in self._checked or look is not None)]
         if len(todo) > 1:
-            with ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), len(todo))) as pool:
+            pool_of = _lazy.load("concurrent.futures:ThreadPoolExecutor")
+            with pool_of(min(len(os.sched_getaffinity(0)), len(todo))) as pool:
                 list(pool.map(lambda spec: self._check_one(spec, look), todo))
         elif todo:
             self._check_one(todo[0], look)
