@@ -116,7 +116,7 @@ def test_any_unet_is_solved(inp: int, out: int, base: int) -> None:
     assert {name: values(solved(UNet, arguments))[name] for name in arguments} == arguments
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(1, 60), st.integers(1, 12), st.sampled_from([2, 4, 6]), sizes, sizes)
 def test_any_transformer_is_solved_once_its_heads_are_given(vocab: int, per_head: int, heads: int, feedforward: int, max_len: int) -> None:
     arguments = {

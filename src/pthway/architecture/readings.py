@@ -35,6 +35,7 @@ def _hidden(prober: Prober, point: Point, variations: Mapping[str, Variation]) -
         for direction in (1, -1):
             for step in range(1, NEIGHBOURS + 1):
                 other = {**point, name: point[name] + direction * step}
+                # Nobody means 0 where 1 builds the same.
                 if other[name] < 1 or not _fits(prober, other):
                     break
                 yield other

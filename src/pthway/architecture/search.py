@@ -1,7 +1,7 @@
 """Walks from a point that builds to the point whose names and shapes are those of the checkpoint."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -52,7 +52,7 @@ def search(prober: Prober, start: Point, names: Iterable[str], wanted: Features)
         variations.update({name: prober.vary(point, name) for name in concerned})
         moving = {name: variations[name] for name in concerned}
         moves = _moves(trace.features, wanted, moving, prober.defaults.keys())
-        if not any(round(move) for move in moves.values()):
+        if not any(moves.values()):
             break
         point = _land(prober, point, moves, variations)
     return best
@@ -88,25 +88,36 @@ def _residual(feature: Feature, present: Features, wanted: Features) -> int | No
 def _land(prober: Prober, point: Point, moves: Mapping[str, Fraction], variations: Mapping[str, Variation]) -> dict[str, int]:
     """Return the point after *moves*, or where the constructor refuses it, the nearest one that it takes.
 
-    What forbids it may be a step that divides nothing, or an argument without a trace (heads, groups): 1 divides
-    everything.
+    What forbids it may be an argument without a trace (heads, groups), and 1 divides everything; or a value that has to be a
+    multiple of a step, or of another argument (the size of an image and of its patches).
     """
-    exact = {name: _within(prober, name, point[name] + round(move)) for name, move in moves.items()}
-    snapped = {
-        name: _within(prober, name, point[name] + variations[name].step * round(move / variations[name].step))
-        for name, move in moves.items()
-    }
     silent = [name for name, variation in variations.items() if not variation.slopes]
-    for targets in (exact, snapped):
+    for targets in _targets(prober, point, moves, variations):
         for relaxed in ({}, *({name: 1} for name in silent), dict.fromkeys(silent, 1)):
             landing = {**point, **targets, **relaxed}
             if prober.at(landing) is not None:
                 return landing
     landing = dict(point)
-    for name, value in (*exact.items(), *snapped.items()):
-        if prober.at({**landing, name: value}) is not None:
-            landing[name] = value
+    for targets in _targets(prober, point, moves, variations):
+        for name, value in targets.items():
+            if prober.at({**landing, name: value}) is not None:
+                landing[name] = value
     return landing
+
+
+def _targets(
+    prober: Prober, point: Point, moves: Mapping[str, Fraction], variations: Mapping[str, Variation]
+) -> Iterator[dict[str, int]]:
+    """Yield the values to land on: as solved, in steps that are known to build, as multiples of another argument."""
+    tiny = not any(round(move) for move in moves.values())
+    whole = {name: (1 if move > 0 else -1) if tiny and move else round(move) for name, move in moves.items()}
+    exact = {name: _within(prober, name, point[name] + move) for name, move in whole.items()}
+    yield exact
+    steps = {name: variations[name].step for name in moves}
+    yield {name: _within(prober, name, point[name] + step * round(moves[name] / step)) for name, step in steps.items()}
+    for name in (name for name, move in moves.items() if move.denominator > 1):
+        for unit in dict.fromkeys(value for other, value in exact.items() if other != name and value > 1):
+            yield {**exact, name: unit * max(1, round(exact[name] / unit))}
 
 
 def _within(prober: Prober, name: str, value: int) -> int:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -19,13 +18,13 @@ if TYPE_CHECKING:
 
 
 @final
-@dataclass(frozen=True, slots=True, eq=False)
 class StoredTensor:
     """A tensor in the file; its data is read when it is asked for."""
 
-    name: str
-    spec: AnyTensor
-    container: Container
+    __slots__ = ("container", "name", "spec")
+
+    def __init__(self, name: str, spec: AnyTensor, container: Container) -> None:
+        self.name, self.spec, self.container = name, spec, container
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -51,19 +50,21 @@ class StoredTensor:
 
 
 @final
-@dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
     """A weights file, described without running anything in it.
 
     ``checkpoint["fc1.weight"]`` is a `StoredTensor` of the file's one state dict; if it has several, choose with `choose`.
     """
 
-    container: Container
-    state_dicts: tuple[StateDict, ...]
-    """All that were found, wrappers undone, in file order."""
-    extras: Mapping[str, object]
-    """Everything else in the file as plain data, by its path: epoch, metrics, settings, optimizer."""
-    safety: Safety
+    __slots__ = ("container", "extras", "safety", "state_dicts")
+
+    def __init__(self, container: Container, state_dicts: tuple[StateDict, ...], extras: Mapping[str, object], safety: Safety) -> None:
+        self.container = container
+        self.state_dicts = state_dicts
+        """All that were found, wrappers undone, in file order."""
+        self.extras = extras
+        """Everything else in the file as plain data, by its path: epoch, metrics, settings, optimizer."""
+        self.safety = safety
 
     @property
     def path(self) -> Path:

@@ -4,7 +4,7 @@ from typing import Final
 
 from pthway.formats import limits
 from pthway.formats.tensors import CompositeSpec, TensorSpec
-from pthway.formats.values import Global, Opaque, PickledDict, PickledSet
+from pthway.formats.values import Global, Opaque, PickledDict, PickledSet, is_sequence
 
 MAX_SHOWN: Final = 1000
 """Entries of one list or dictionary that are turned into data; more are counted."""
@@ -22,7 +22,7 @@ def plain(value: object, depth: int = 8) -> object:
     """
     if value is None or isinstance(value, bool | float | str):
         return value
-    if isinstance(value, PickledDict | PickledSet | Opaque | list | tuple):
+    if isinstance(value, PickledDict | PickledSet | Opaque) or is_sequence(value):
         return _nested(value, depth) if depth else "…"
     return _leaf(value)
 

@@ -1,7 +1,6 @@
 """Prefixes that wrappers put before names: undone by rule, reported, reversible."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from pthway.checkpoint.state_dicts import Rename, StateDict
@@ -47,7 +46,7 @@ def without_prefix(state: StateDict, prefix: str, because: str) -> StateDict:
 def as_saved(state: StateDict) -> StateDict:
     """*state* under the names that stand in the file, for an architecture that calls a part of itself as a wrapper would."""
     tensors = {state.keys[name]: spec for name, spec in state.tensors.items()}
-    return replace(state, tensors=tensors, keys={key: key for key in tensors}, renames=(), metadata=None)
+    return state._replace(tensors=tensors, keys={key: key for key in tensors}, renames=(), metadata=None)
 
 
 def common_prefix(state: StateDict) -> str | None:
@@ -80,8 +79,7 @@ def _without_counter(state: StateDict) -> StateDict:
     others = [name for name in state.tensors if name != _COUNTER]
     if _COUNTER not in state.tensors or not others or not all(name.startswith("module.") for name in others):
         return state
-    return replace(
-        state,
+    return state._replace(
         tensors={name: state.tensors[name] for name in others},
         keys={name: state.keys[name] for name in others},
         left_out={**(state.left_out or {}), _COUNTER: "AveragedModel's counter of averaged steps"},

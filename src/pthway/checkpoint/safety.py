@@ -3,8 +3,8 @@
 Not a list of bad names: every call that is not known to make plain data is named.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from pthway.errors import UnsafeFile
 from pthway.formats.parts import Parts
@@ -22,8 +22,7 @@ class Verdict(StrEnum):
     """Python's pickle would call what is named."""
 
 
-@dataclass(frozen=True, slots=True)
-class Safety:
+class Safety(NamedTuple):
     """The verdict on a file, with its evidence."""
 
     verdict: Verdict

@@ -3,15 +3,14 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from pthway.checkpoint.modules import module_class, module_tensors
 from pthway.checkpoint.plain import MAX_SHOWN, plain
 from pthway.errors import CorruptFile, LimitExceeded
 from pthway.formats import limits
 from pthway.formats.tensors import AnyTensor, CompositeSpec, TensorSpec
-from pthway.formats.values import Opaque, PickledDict
+from pthway.formats.values import Opaque, PickledDict, is_sequence
 
 WEIGHT_KEYS: Final = frozenset((
     "state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params", "params_ema",
@@ -31,20 +30,19 @@ _COMPETES: Final = 0.5
 """A state dict under a key that nobody knows counts beside one under a known key from this share of its tensors on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rename:
+class Rename(NamedTuple):
     """A rule by which names were changed; it can be undone by putting *prefix* back."""
 
     prefix: str
-    count: int
+    names: int
+    """How many names had it."""
     because: str
 
     def __str__(self) -> str:
-        return f"{self.prefix!r} taken off {self.count} names: {self.because}"
+        return f"{self.prefix!r} taken off {self.names} names: {self.because}"
 
 
-@dataclass(frozen=True, slots=True)
-class StateDict:
+class StateDict(NamedTuple):
     """The named tensors of one network."""
 
     path: str
@@ -89,8 +87,7 @@ class StateDict:
                 "Save the state dict again under names that differ.",
             )
         metadata = self.metadata
-        return replace(
-            self,
+        return self._replace(
             tensors=dict(zip(names, self.tensors.values(), strict=True)),
             keys=dict(zip(names, self.keys.values(), strict=True)),
             renames=(*self.renames, rule),
@@ -131,7 +128,7 @@ class _Finder:
         elif isinstance(value, Opaque) and isinstance(value.state, PickledDict) and holds_tensors(value.state, depth):
             self.seen[id(value)] = path
             self.walk_dictionary(value.state, path, depth)
-        elif isinstance(value, list | tuple) and any(isinstance(entry, PickledDict | Opaque) for entry in value[:MAX_SHOWN]):
+        elif is_sequence(value) and any(isinstance(entry, PickledDict | Opaque) for entry in value[:MAX_SHOWN]):
             self.seen[id(value)] = path
             for index, entry in enumerate(value[:MAX_SHOWN]):
                 self.walk(entry, f"{path}.{index}" if path else str(index), depth + 1)

@@ -3,6 +3,7 @@
 import io
 import math
 import struct
+import tokenize
 import warnings
 import zipfile
 import zlib
@@ -25,6 +26,11 @@ NUMERIC: Final = frozenset(
     }
 )
 HEADER_READERS: Final = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+BAD_HEADER: Final = (
+    *(ValueError, TypeError, SyntaxError, KeyError, IndexError, OverflowError, MemoryError, RecursionError),
+    tokenize.TokenError,
+)
+"""What numpy raises while it parses a header as Python text; the last from its second attempt, for headers of Python 2."""
 DAMAGE: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error, ValueError, OSError)
 SAVE_AGAIN: Final = "numpy.save(path, array.astype('float32'))"
 ENCRYPTED: Final = 0x1
@@ -69,7 +75,7 @@ def _read_header(stream: io.BytesIO, name: str) -> tuple[tuple[int, ...], bool, 
             shape, fortran, dtype = HEADER_READERS[version](stream, max_header_size=NPY_HEADER_BYTES)
     except InputRefused:
         raise
-    except (ValueError, TypeError, SyntaxError, KeyError, IndexError, MemoryError, RecursionError, OverflowError) as cause:
+    except BAD_HEADER as cause:
         raise InputRefused(f"{name} has a .npy header that does not read.", f"numpy says: {cause}", "Copy or save it again.") from cause
     return shape, fortran, dtype
 

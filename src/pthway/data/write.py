@@ -62,7 +62,9 @@ def _csv(names: Sequence[str], answer: Answer) -> bytes:
     if _has_classes(answer):
         columns += [("label", answer.labels), ("score", answer.scores)]
     for name, array in answer.arrays.items():
-        cells = array.reshape(len(array), math.prod(array.shape[1:])).astype(str)  # numpy writes the shortest text that reads back to the same number
+        cells = array.reshape(len(array), math.prod(array.shape[1:])).astype(
+            str
+        )  # numpy writes the shortest text that reads back to the same number
         columns += zip(_headings(name or "output", array), cells.T.tolist(), strict=True)
     stream = io.StringIO(newline="")
     writer = csv.writer(stream)

@@ -4,7 +4,6 @@ import array
 import mmap
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, final
 
@@ -22,18 +21,19 @@ _SWAPS: Final = {2: "H", 4: "I", 8: "Q"}
 
 
 @final
-@dataclass(slots=True, eq=False)
 class Container:
     """An open weights file: what it says, and its storages' bytes on demand.
 
     Bytes are checked against their checksum once, before they are first given out.
     """
 
-    source: FileBytes
-    parts: Parts
-    _map: mmap.mmap | None = None
-    _checked: set[str] = field(default_factory=set)
-    _unpacked: dict[str, memoryview] = field(default_factory=dict)
+    __slots__ = ("_checked", "_map", "_unpacked", "parts", "source")
+
+    def __init__(self, source: FileBytes, parts: Parts) -> None:
+        self.source, self.parts = source, parts
+        self._map: mmap.mmap | None = None
+        self._checked: set[str] = set()
+        self._unpacked: dict[str, memoryview] = {}
 
     @property
     def path(self) -> Path:

@@ -3,7 +3,6 @@
 import mmap
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
@@ -11,15 +10,15 @@ from pthway.errors import CorruptFile, EmptyFile, MissingFile, NotWeights, Trunc
 
 
 @final
-@dataclass(frozen=True, slots=True, eq=False)
 class FileBytes:
     """The bytes of one regular file."""
 
-    path: Path
-    descriptor: int
-    size: int
-    modified: int
-    """Time of the last change, nanoseconds; a change while it is open is an error."""
+    __slots__ = ("descriptor", "modified", "path", "size")
+
+    def __init__(self, path: Path, descriptor: int, size: int, modified: int) -> None:
+        self.path, self.descriptor, self.size = path, descriptor, size
+        self.modified = modified
+        """Time of the last change, nanoseconds; a change while it is open is an error."""
 
     @classmethod
     def open(cls, path: Path) -> "FileBytes":

@@ -84,7 +84,7 @@ def _persistent(storage: Callable[[object], StorageSpec]) -> Callable[[object], 
     """Ids of the legacy form: ``("module", class, file, source)`` is the class; a storage may be a view of another."""
 
     def persistent(identifier: object) -> object:
-        match identifier:
+        match identifier if type(identifier) is tuple else None:
             case ("module", kind, _, _):
                 return kind
             case (_, _, _, _, _, (_, offset, size)):

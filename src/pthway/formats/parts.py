@@ -1,9 +1,8 @@
 """What the reader of each format finds in a file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pthway.formats.tensors import StorageSpec
 from pthway.formats.values import Call, Global
@@ -19,8 +18,7 @@ class Format(StrEnum):
     """``torch.save`` of 0.1.10 to 1.5, and later with ``_use_new_zipfile_serialization=False``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where the bytes of a storage lie in the file."""
 
     offset: int
@@ -30,8 +28,7 @@ class Place:
     """The zip record that holds them, with its checksum; legacy streams have none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(NamedTuple):
     """A file taken apart."""
 
     format: Format

@@ -6,13 +6,12 @@ bounded by the limits, and every operand is checked against the bytes that are r
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from struct import Struct
-from typing import Final, final
+from typing import Final, NamedTuple
 
 from pthway.errors import CorruptFile, LimitExceeded, TruncatedFile
 from pthway.formats import limits
-from pthway.formats.values import Call, Global, Opaque, PickledDict, PickledSet
+from pthway.formats.values import Call, Global, Opaque, PickledDict, PickledSet, is_sequence
 
 Constructor = Callable[[tuple[object, ...]], object]
 """Gives a known global's call an inert meaning. Raises `ValueError` when the arguments are not of its form."""
@@ -38,8 +37,7 @@ class NeedMoreBytes(Exception):
         self.missing = missing
 
 
-@dataclass(frozen=True, slots=True)
-class Pickled:
+class Pickled(NamedTuple):
     """One decoded pickle."""
 
     value: object
@@ -66,21 +64,28 @@ def decode(
     return machine.run()
 
 
-@final
-@dataclass(slots=True, eq=False)
 class _Machine:
-    data: bytes
-    position: int
-    constructors: Mapping[tuple[str, str], Constructor]
-    persistent: Callable[[object], object]
-    stack: list[object] = field(default_factory=list)
-    marks: int = 0
-    memo: dict[int, object] = field(default_factory=dict)
-    made: int = 0
-    opcode_at: int = 0
-    calls: list[Call] = field(default_factory=list)
-    classes: dict[Global, None] = field(default_factory=dict)
-    globals: dict[tuple[str, str], Global] = field(default_factory=dict)
+    """The stack, the memo, and the position in the stream."""
+
+    __slots__ = (
+        "calls", "classes", "constructors", "data", "globals", "made", "marks", "memo", "opcode_at", "persistent", "position", "stack",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        data: bytes,
+        start: int,
+        constructors: Mapping[tuple[str, str], Constructor],
+        persistent: Callable[[object], object],
+    ) -> None:
+        self.data, self.position, self.opcode_at = data, start, start
+        self.constructors, self.persistent = constructors, persistent
+        self.stack: list[object] = []
+        self.memo: dict[int, object] = {}
+        self.marks = self.made = 0
+        self.calls: list[Call] = []
+        self.classes: dict[Global, None] = {}
+        self.globals: dict[tuple[str, str], Global] = {}
 
     def run(self) -> Pickled:
         """Execute opcodes up to STOP."""
@@ -204,7 +209,7 @@ class _Machine:
 
     def call(self, target: object, arguments: object) -> object:
         """The inert meaning of calling *target*, or an `Opaque` that records the call."""
-        if not isinstance(arguments, tuple):
+        if type(arguments) is not tuple:
             raise self.corrupt("calls with arguments that are not a tuple")
         if isinstance(target, Global):
             constructor = self.constructors.get((target.module, target.name))
@@ -218,7 +223,7 @@ class _Machine:
 
     def new(self, kind: object, arguments: object, keywords: object = None) -> object:
         """An object of a class, made without calling its constructor: data, whatever the class."""
-        if not isinstance(kind, Global) or not isinstance(arguments, tuple):
+        if not isinstance(kind, Global) or type(arguments) is not tuple:
             raise self.corrupt("makes an object of something that is not a class")
         constructor = self.constructors.get((kind.module, kind.name))
         if constructor is not None and not keywords:
@@ -250,10 +255,7 @@ def describe(value: object) -> str:
             return ascii(str(value)[:120])[1:-1]
         case Opaque():
             return f"the result of {describe(value.call)}"
-        case tuple() | list():
-            return f"{type(value).__name__} of {len(value)}"
-        case _:
-            return type(value).__name__
+    return f"{type(value).__name__} of {len(value)}" if is_sequence(value) else type(value).__name__
 
 
 def _mark(m: _Machine) -> None:
@@ -586,7 +588,7 @@ _ACTIONS: Final[Mapping[bytes, Callable[[_Machine], None]]] = {
     b"\x87": _tuple_of(3),
     b"}": lambda m: m.push_made(PickledDict()),
     b"d": _dict_of_mark,
-    b"\x8f": lambda m: m.push_made(PickledSet()),
+    b"\x8f": lambda m: m.push_made(PickledSet([])),
     b"\x91": _frozenset,
     b"a": _append,
     b"e": _appends,

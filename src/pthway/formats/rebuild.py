@@ -6,13 +6,12 @@ Each constructor does what the named function would do, as a description. The li
 
 import struct
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Final
 
 from pthway.formats import limits
 from pthway.formats.pickle_machine import Constructor
 from pthway.formats.tensors import DTYPES, STORAGE_CLASSES, AnyTensor, CompositeSpec, StorageSpec, StorageView, TensorSpec
-from pthway.formats.values import Global, Opaque, PickledDict, PickledSet
+from pthway.formats.values import Global, Opaque, PickledDict, PickledSet, is_sequence
 
 Arguments = tuple[object, ...]
 
@@ -46,7 +45,7 @@ def whole(value: object, what: str) -> int:
 def _extent(value: object, what: str) -> tuple[int, ...]:
     if isinstance(value, Opaque) and str(value.call) == "torch.Size" and len(value.arguments) == 1:
         value = value.arguments[0]
-    if not isinstance(value, tuple | list):
+    if not is_sequence(value):
         raise ValueError(f"{what} is not a tuple")
     if len(value) > limits.MAX_DIMENSIONS:
         raise ValueError(f"{what} has {len(value)} dimensions, at most {limits.MAX_DIMENSIONS} are possible")
@@ -58,8 +57,8 @@ def strided(storage: object, offset: object, size: object, stride: object, dtype
     if isinstance(storage, StorageView):
         if storage.offset + storage.elements > storage.storage.elements:
             raise ValueError("a view reaches beyond its storage")
-        inner = strided(replace(storage.storage, elements=storage.elements), offset, size, stride, dtype)
-        return replace(inner, offset=inner.offset + storage.offset, storage=storage.storage)
+        inner = strided(storage.storage._replace(elements=storage.elements), offset, size, stride, dtype)
+        return inner._replace(offset=inner.offset + storage.offset, storage=storage.storage)
     if not isinstance(storage, StorageSpec):
         raise ValueError("the storage is missing")
     shape, steps = _extent(size, "the shape"), _extent(stride, "the stride")
@@ -79,8 +78,7 @@ def strided(storage: object, offset: object, size: object, stride: object, dtype
 
 def _attributes(spec: TensorSpec, requires_grad: object, metadata: object) -> TensorSpec:
     flags = {key: bool(value) for key, value in metadata.pairs} if isinstance(metadata, PickledDict) else {}
-    return replace(
-        spec,
+    return spec._replace(
         requires_grad=requires_grad is True,
         conjugate=flags.get("conj", False),
         negative=flags.get("neg", False),
@@ -106,15 +104,15 @@ def _tensor_v1(arguments: Arguments) -> TensorSpec:
 def _parameter(arguments: Arguments) -> object:
     tensor, requires_grad, *_ = arguments
     if isinstance(tensor, TensorSpec):
-        return replace(tensor, parameter=True, requires_grad=requires_grad is True)
+        return tensor._replace(parameter=True, requires_grad=requires_grad is True)
     if isinstance(tensor, CompositeSpec):
-        return replace(tensor, parameter=True)
+        return tensor._replace(parameter=True)
     raise ValueError("a parameter without its tensor")
 
 
 def _quantized(arguments: Arguments) -> CompositeSpec:
     storage, offset, size, stride, quantizer, *_ = arguments
-    if not isinstance(quantizer, tuple):
+    if type(quantizer) is not tuple:
         raise ValueError("the quantiser is not a tuple")
     codes = strided(storage, offset, size, stride)
     parts = [part for part in quantizer if isinstance(part, TensorSpec)]
@@ -131,11 +129,11 @@ def _tensors(values: Iterable[object]) -> tuple[TensorSpec, ...]:
 
 def _sparse(arguments: Arguments) -> CompositeSpec:
     layout, parts = arguments
-    if not isinstance(parts, tuple):
+    if type(parts) is not tuple:
         raise ValueError("the parts are not a tuple")
     kind = str(layout.name if isinstance(layout, Global) else layout).removeprefix("torch.")
     tensors = _tensors(part for part in parts if isinstance(part, TensorSpec))
-    (size,) = [part for part in parts if isinstance(part, tuple) or (isinstance(part, Opaque) and str(part.call) == "torch.Size")]
+    (size,) = [part for part in parts if type(part) is tuple or (isinstance(part, Opaque) and str(part.call) == "torch.Size")]
     settings = tuple(part for part in parts if isinstance(part, bool))
     return CompositeSpec(kind, tensors[-1].dtype, _extent(size, "the shape"), tensors, settings)
 
@@ -158,7 +156,7 @@ def _subclass(arguments: Arguments) -> CompositeSpec:
 def _from_type(arguments: Arguments) -> object:
     function, _kind, inner, _state = arguments
     constructor = CONSTRUCTORS.get((function.module, function.name)) if isinstance(function, Global) else None
-    if constructor not in _REBUILDERS or not isinstance(inner, tuple):
+    if constructor not in _REBUILDERS or type(inner) is not tuple:
         raise ValueError(f"{function} is no rebuild function")
     return constructor(inner)
 
@@ -179,14 +177,14 @@ def _ordered_dict(kind: Global) -> Constructor:
 
 
 def _pair(entry: object) -> tuple[object, object]:
-    if not isinstance(entry, tuple | list) or len(entry) != 2:  # noqa: PLR2004  # a pair
+    if not is_sequence(entry) or len(entry) != 2:  # noqa: PLR2004  # a pair
         raise ValueError("an entry is not a pair")
     return entry[0], entry[1]
 
 
 def _set(arguments: Arguments) -> PickledSet:
     (members,) = arguments or ([],)
-    if not isinstance(members, list | tuple):
+    if not is_sequence(members):
         raise ValueError("the members are not a list")
     return PickledSet(list(members))
 
@@ -228,7 +226,7 @@ def _numpy_scalar(arguments: Arguments) -> object:
     if form is None or not isinstance(content, bytes) or len(content) != struct.calcsize("<" + form):
         return Opaque(Global("numpy.core.multiarray", "scalar"), arguments)
     state = dtype.state if isinstance(dtype, Opaque) else None
-    order = ">" if isinstance(state, tuple) and len(state) > 1 and state[1] == ">" else "<"
+    order = ">" if type(state) is tuple and len(state) > 1 and state[1] == ">" else "<"
     value: object = struct.unpack(order + form, content)[0]
     return value
 
@@ -314,7 +312,7 @@ def storages() -> tuple[dict[str, StorageSpec], Callable[[object], StorageSpec]]
     table: dict[str, StorageSpec] = {}
 
     def persistent(identifier: object) -> StorageSpec:
-        if not isinstance(identifier, tuple) or len(identifier) < 5 or identifier[0] != "storage":  # noqa: PLR2004
+        if type(identifier) is not tuple or len(identifier) < 5 or identifier[0] != "storage":  # noqa: PLR2004
             raise ValueError("it is no tuple that begins with 'storage'")
         _, kind, key, location, elements = identifier[:5]
         key = str(key) if isinstance(key, int) else key

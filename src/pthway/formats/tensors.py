@@ -1,9 +1,8 @@
 """Tensors as a file describes them: type, shape and place, without a byte of their data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import prod
-from typing import Final
+from typing import Final, NamedTuple
 
 DTYPES: Final[Mapping[str, int]] = {
     "float64": 8,
@@ -65,8 +64,7 @@ STORAGE_CLASSES: Final[Mapping[str, str]] = {
 """torch's storage classes, in ``torch``, ``torch.cuda`` or ``torch.storage``, with the element type each stands for."""
 
 
-@dataclass(frozen=True, slots=True)
-class StorageSpec:
+class StorageSpec(NamedTuple):
     """A block of bytes in the file that tensors are views of."""
 
     key: str
@@ -83,8 +81,7 @@ class StorageSpec:
         return self.elements * DTYPES[self.dtype]
 
 
-@dataclass(frozen=True, slots=True)
-class StorageView:
+class StorageView(NamedTuple):
     """A part of a storage; torch up to 0.3 saved such parts as storages of their own."""
 
     storage: StorageSpec
@@ -93,8 +90,7 @@ class StorageView:
     elements: int
 
 
-@dataclass(frozen=True, slots=True)
-class TensorSpec:
+class TensorSpec(NamedTuple):
     """A tensor in a file: a strided view of a storage."""
 
     dtype: str
@@ -134,8 +130,7 @@ class TensorSpec:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class CompositeSpec:
+class CompositeSpec(NamedTuple):
     """A tensor that is made of other tensors, or that has no data: sparse, quantised, nested, meta or of a subclass."""
 
     kind: str

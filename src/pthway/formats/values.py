@@ -1,11 +1,10 @@
 """What a pickle says, as inert values: nothing here can be called, and no value runs code when it is read, printed or compared."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from typing import NamedTuple, TypeGuard
 
 
-@dataclass(frozen=True, slots=True)
-class Global:
+class Global(NamedTuple):
     """The label of a class or function, ``module.name``. It is never looked up."""
 
     module: str
@@ -15,18 +14,25 @@ class Global:
         return f"{self.module}.{self.name}"
 
 
-@dataclass(slots=True, eq=False)
+def is_sequence(value: object) -> TypeGuard[list[object] | tuple[object, ...]]:
+    """Whether *value* is a list or tuple of the pickle's; our own named tuples are values, not sequences."""
+    return type(value) in (list, tuple)
+
+
 class PickledDict:
     """A dictionary as pairs in file order: keys may repeat or be unhashable, and are never hashed here.
 
     An attacker's keys can neither collide (quadratic time) nor replace each other unseen.
     """
 
-    kind: Global | None = None
-    """The dictionary class, such as ``collections.OrderedDict``; None for a plain one."""
-    pairs: list[tuple[object, object]] = field(default_factory=list)
-    state: object = None
-    """Attributes set on the dictionary object; torch keeps ``_metadata`` here."""
+    __slots__ = ("kind", "pairs", "state")
+
+    def __init__(self, kind: Global | None = None, pairs: list[tuple[object, object]] | None = None) -> None:
+        self.kind = kind
+        """The dictionary class, such as ``collections.OrderedDict``; None for a plain one."""
+        self.pairs: list[tuple[object, object]] = [] if pairs is None else pairs
+        self.state: object = None
+        """Attributes set on the dictionary object; torch keeps ``_metadata`` here."""
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -39,33 +45,36 @@ class PickledDict:
         return next((value for name, value in reversed(self.pairs) if name == key), None)
 
 
-@dataclass(slots=True, eq=False)
 class PickledSet:
     """A set's members in file order, never hashed."""
 
-    members: list[object] = field(default_factory=list)
+    __slots__ = ("members",)
+
+    def __init__(self, members: list[object]) -> None:
+        self.members = members
 
 
-@dataclass(slots=True, eq=False)
 class Opaque:
     """An object that was not made: the call that would have made it, and what would have been put into it."""
 
-    call: object
-    """Usually a `Global`: the class, or the function that would have been called."""
-    arguments: tuple[object, ...] = ()
-    keywords: object = None
-    state: object = None
-    items: list[object] = field(default_factory=list)
-    """What APPEND would have added."""
-    pairs: list[tuple[object, object]] = field(default_factory=list)
-    """What SETITEM would have set."""
+    __slots__ = ("arguments", "call", "items", "keywords", "pairs", "state")
+
+    def __init__(self, call: object, arguments: tuple[object, ...], keywords: object = None) -> None:
+        self.call = call
+        """Usually a `Global`: the class, or the function that would have been called."""
+        self.arguments = arguments
+        self.keywords = keywords
+        self.state: object = None
+        self.items: list[object] = []
+        """What APPEND would have added."""
+        self.pairs: list[tuple[object, object]] = []
+        """What SETITEM would have set."""
 
     def __str__(self) -> str:
         return f"<{self.call}>"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A call that loading with Python's own pickle would make."""
 
     target: str

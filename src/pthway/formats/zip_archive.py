@@ -7,9 +7,8 @@ repeat, and nothing may stand before the first record or after the end: two prog
 import zlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple
 
 from pthway.errors import CorruptFile, LimitExceeded, TruncatedFile
 from pthway.formats import limits
@@ -32,8 +31,7 @@ STORED: Final = 0
 DEFLATED: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One file of the archive."""
 
     name: str
