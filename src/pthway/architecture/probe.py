@@ -124,7 +124,7 @@ class Prober:
 
 def _others(value: int) -> list[int]:
     candidates = (value + 1, 2 * value, value + 2, value - 1, value // 2, value + 4, value + 8, 3 * value)
-    return [other for other in dict.fromkeys(candidates) if other != value and other >= min(value, 1)]
+    return [other for other in dict.fromkeys(candidates) if other != value and other >= min(value, 0)]
 
 
 def base_points(required: Sequence[str], others: Point, found: Mapping[str, Shaped]) -> Iterator[dict[str, int]]:

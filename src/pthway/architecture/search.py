@@ -59,10 +59,11 @@ def search(prober: Prober, start: Point, names: Iterable[str], wanted: Features)
 
 
 def _concerned(trace: Trace, wanted: Features, variations: Mapping[str, Variation]) -> list[str]:
-    """Return the arguments that moved a size which is still wrong when they were last varied; none if keys differ."""
+    """Return the arguments that moved a wrong size when last varied, or one that those move too; none if keys differ."""
     if trace.difference.missing or trace.difference.unexpected:
         return []
     wrong = {feature for feature, size in trace.features.items() if wanted.get(feature) != size}
+    wrong |= {feature for each in variations.values() if not wrong.isdisjoint(each.slopes) for feature in each.slopes}
     return [name for name, variation in variations.items() if not wrong.isdisjoint(variation.slopes)]
 
 
@@ -108,16 +109,16 @@ def _land(prober: Prober, point: Point, moves: Mapping[str, Fraction], variation
 def _targets(
     prober: Prober, point: Point, moves: Mapping[str, Fraction], variations: Mapping[str, Variation]
 ) -> Iterator[dict[str, int]]:
-    """Yield the values to land on: as solved, in steps that are known to build, as multiples of another argument."""
+    """Yield the values to land on: as solved, as multiples of another argument, in steps that are known to build."""
     tiny = not any(round(move) for move in moves.values())
     whole = {name: (1 if move > 0 else -1) if tiny and move else round(move) for name, move in moves.items()}
     exact = {name: _within(prober, name, point[name] + move) for name, move in whole.items()}
     yield exact
-    steps = {name: variations[name].step for name in moves}
-    yield {name: _within(prober, name, point[name] + step * round(moves[name] / step)) for name, step in steps.items()}
     for name in (name for name, move in moves.items() if move.denominator > 1):
         for unit in dict.fromkeys(value for other, value in exact.items() if other != name and value > 1):
             yield {**exact, name: unit * max(1, round(exact[name] / unit))}
+    steps = {name: variations[name].step for name in moves}
+    yield {name: _within(prober, name, point[name] + step * round(moves[name] / step)) for name, step in steps.items()}
 
 
 def _within(prober: Prober, name: str, value: int) -> int:

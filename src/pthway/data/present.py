@@ -37,8 +37,6 @@ class Answer:
         self.single = single
         """Whether the caller gave one sample without a batch dimension; the arrays have one all the same."""
 
-    # Arrays
-
     @property
     def arrays(self) -> Mapping[str, Array]:
         """Every output by its name, as numpy arrays whose first dimension is the batch."""
@@ -63,8 +61,6 @@ class Answer:
     def __len__(self) -> int:
         """Return the number of samples answered."""
         return len(next(iter(self.arrays.values()), ()))
-
-    # Classes
 
     @property
     def label(self) -> Label:
@@ -93,6 +89,11 @@ class Answer:
         best = read.order.argmax(axis=1)
         chosen: list[float] = np.take_along_axis(read.probabilities, best[:, None], axis=1)[:, 0].tolist()
         return chosen
+
+    @property
+    def scored(self) -> bool:
+        """Whether the one output is a table of class scores: floating-point numbers, two or more columns."""
+        return len(self.arrays) == 1 and are_scores(self.array)
 
     @property
     def probabilities(self) -> npt.NDArray[np.float64]:
@@ -126,8 +127,6 @@ class Answer:
             for indices, row in zip(best.tolist(), chances.tolist(), strict=True)
         ]
 
-    # Values
-
     @property
     def value(self) -> float:
         """The number that the network gave for the one sample. Raises `UsageError` if it gave several, or there are several samples."""
@@ -145,11 +144,9 @@ class Answer:
             )
         return self.array.reshape(len(self))
 
-    # Text
-
     def __str__(self) -> str:
         """Return a few lines to read: classes with probabilities, values, or shape and range of each output."""
-        if len(self.arrays) == 1 and are_scores(self.array):
+        if self.scored:
             try:
                 return self._describe_classes()
             except UsageError as problem:
@@ -163,8 +160,6 @@ class Answer:
     def _describe_classes(self) -> str:
         rows = [", ".join(f"{label} {chance:.1%}" for label, chance in ranking) for ranking in self.ranked(SHOWN_CLASSES)[:SHOWN_ROWS]]
         return f"{_cut(rows, len(self))}\n({self.reading})"
-
-    # Reading
 
     def _is_value(self) -> bool:
         return _row_size(self.array) == 1 and self.array.dtype.kind in "biuf"

@@ -3,8 +3,8 @@
 import csv
 import io
 import math
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from pthway.data.limits import CSV_BYTES, CSV_CELL_CHARACTERS
 from pthway.errors import InputRefused, LimitExceeded
 
 Array = npt.NDArray[Any]
+T = TypeVar("T", int, float)
 
 DELIMITERS: Final = {"\t": "tabs", ";": "semicolons", ",": "commas"}
 """In this order: a comma inside a table of tabs or semicolons is a decimal comma, never the other way round."""
@@ -68,10 +69,11 @@ def _row(cells: list[str], name: str, line: int, width: int) -> list[float]:
             "Correct that line.",
         )
     numbers = [_number(cell) for cell in cells]
-    for column, (cell, number) in enumerate(zip(cells, numbers, strict=True), start=1):
-        if number is None or not math.isfinite(number):
-            _refuse_cell(cell, f"{name}, line {line}, column {column}")
-    return [number for number in numbers if number is not None]
+    sound = [number for number in numbers if number is not None and math.isfinite(number)]
+    if len(sound) < width:
+        column = next(at for at, number in enumerate(numbers) if number is None or not math.isfinite(number))
+        raise _no_number(cells[column], f"{name}, line {line}, column {column + 1}")
+    return sound
 
 
 def _number(cell: str) -> float | int | None:
@@ -79,17 +81,20 @@ def _number(cell: str) -> float | int | None:
     text = cell.strip()
     if len(text) > CSV_CELL_CHARACTERS or "_" in text or not text.isascii():
         return None
+    if text.lstrip("+-").isdigit():  # a failing int() would triple the time of a table of decimals
+        number = _converted(int, text)
+        return number if number is None or -(1 << 63) <= number < 1 << 63 else float(text)
+    return _converted(float, text)
+
+
+def _converted(kind: Callable[[str], T], text: str) -> T | None:
     try:
-        whole = int(text)
+        return kind(text)
     except ValueError:
-        try:
-            return float(text)
-        except ValueError:
-            return None
-    return whole if -(1 << 63) <= whole < 1 << 63 else float(text)
+        return None
 
 
-def _refuse_cell(cell: str, where: str) -> None:
+def _no_number(cell: str, where: str) -> InputRefused:
     text = cell.strip()
     if _number(text.replace(",", ".")) is not None and "," in text:
         why, fix = "Decimals are written with a point.", f"Write {text.replace(',', '.')}"
@@ -98,7 +103,7 @@ def _refuse_cell(cell: str, where: str) -> None:
     else:
         why, fix = "Every cell of a table of inputs is a number; only a first row without any number is a header.", "Correct that cell."
     shown = text if len(text) <= 40 else f"{text[:40]}…"  # noqa: PLR2004  # characters shown
-    raise InputRefused(f"{where}: {shown!r} is no finite number.", why, fix)
+    return InputRefused(f"{where}: {shown!r} is no finite number.", why, fix)
 
 
 def _check_header(first: list[str], name: str, *, named: bool) -> None:

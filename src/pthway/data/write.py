@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from pthway.data.present import Answer
-from pthway.data.scores import are_scores
 from pthway.errors import UsageError
 
 Array = npt.NDArray[Any]
@@ -59,7 +58,7 @@ def _npz(_names: Sequence[str], answer: Answer) -> bytes:
 
 def _csv(names: Sequence[str], answer: Answer) -> bytes:
     columns: list[tuple[str, Sequence[object]]] = [("input", names)]
-    if _has_classes(answer):
+    if answer.scored:
         columns += [("label", answer.labels), ("score", answer.scores)]
     for name, array in answer.arrays.items():
         cells = array.reshape(len(array), math.prod(array.shape[1:])).astype(
@@ -82,7 +81,7 @@ def _headings(name: str, array: Array) -> list[str]:
 
 
 def _jsonl(names: Sequence[str], answer: Answer) -> bytes:
-    classes = zip(answer.labels, answer.scores, strict=True) if _has_classes(answer) else itertools.repeat(None)
+    classes = zip(answer.labels, answer.scores, strict=True) if answer.scored else itertools.repeat(None)
     rows = zip(*(array.tolist() for array in answer.arrays.values()), strict=True)
     lines = []
     for name, chosen, row in zip(names, classes, rows, strict=False):
@@ -106,10 +105,6 @@ def _dump(line: dict[str, object], name: str) -> str:
 
 
 WRITERS: Final[dict[str, Callable[[Sequence[str], Answer], bytes]]] = {".npy": _npy, ".npz": _npz, ".csv": _csv, ".jsonl": _jsonl}
-
-
-def _has_classes(answer: Answer) -> bool:
-    return len(answer.arrays) == 1 and are_scores(answer.array)
 
 
 def _replace(target: Path, data: bytes) -> None:
