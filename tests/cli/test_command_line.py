@@ -91,7 +91,7 @@ def test_predict_names_the_class_of_each_image() -> None:
 
 
 def test_predict_gives_json_with_labels_of_the_user(tmp_path: Path) -> None:
-    (tmp_path / "labels.txt").write_text("\n".join("zero one two three four five six seven eight nine".split()))
+    (tmp_path / "labels.txt").write_text("\n".join(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]))
     labels = str(tmp_path / "labels.txt")
     found = json.loads(pthway_command("predict", DIGITS, *IMAGES, "--arch", NETWORK, "--json", "--labels", labels).stdout)
     assert [row["label"] for row in found] == ["three", "eight", "zero", "five", "seven"]

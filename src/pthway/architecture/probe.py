@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import cycle
@@ -97,7 +97,7 @@ class Prober:
         here = self.at(point)
         silent: list[int] = []
         refused: list[int] = []
-        for value in _others(point[name]):
+        for value in _others(point[name], self._neighbours(point, name)):
             there = self.at({**point, name: value})
             if here is None or there is None:
                 refused.append(value)
@@ -111,6 +111,10 @@ class Prober:
                     break
         return Variation({}, 1, tuple(silent), tuple(refused))
 
+    def _neighbours(self, point: Point, name: str) -> list[int]:
+        integers = {other: value for other, value in self.given.items() if type(value) is int}
+        return sorted({value for other, value in (*integers.items(), *point.items()) if other != name})
+
     def _smallest(self, point: Point, name: str, step: int, moves: dict[Feature, int]) -> tuple[int, dict[Feature, int]]:
         """Look for a smaller step that shows, where integer division or a divisor hides the smallest ones."""
         here, shorter = self.at(point), 2
@@ -122,8 +126,11 @@ class Prober:
         return step, moves
 
 
-def _others(value: int) -> list[int]:
-    candidates = (value + 1, 2 * value, value + 2, value - 1, value // 2, value + 4, value + 8, 3 * value)
+def _others(value: int, neighbours: Collection[int]) -> list[int]:
+    """Return other values to try: the next ones, those that keep a divisor or a multiple among *neighbours*, and others."""
+    multiples = [value + each for each in neighbours if 1 < each < value and value % each == 0]
+    divisors = [1] if any(each % value == 0 for each in neighbours if each and value > 1) else []
+    candidates = (value + 1, *multiples, 2 * value, *divisors, value + 2, value - 1, value // 2, value + 4, value + 8, 3 * value)
     return [other for other in dict.fromkeys(candidates) if other != value and other >= min(value, 0)]
 
 

@@ -106,9 +106,7 @@ def _land(prober: Prober, point: Point, moves: Mapping[str, Fraction], variation
     return landing
 
 
-def _targets(
-    prober: Prober, point: Point, moves: Mapping[str, Fraction], variations: Mapping[str, Variation]
-) -> Iterator[dict[str, int]]:
+def _targets(prober: Prober, point: Point, moves: Mapping[str, Fraction], variations: Mapping[str, Variation]) -> Iterator[dict[str, int]]:
     """Yield the values to land on: as solved, as multiples of another argument, in steps that are known to build."""
     tiny = not any(round(move) for move in moves.values())
     whole = {name: (1 if move > 0 else -1) if tiny and move else round(move) for name, move in moves.items()}

@@ -37,18 +37,18 @@ def run(options: Namespace) -> int:
 
 def _print(rows: list[str], answer: Any) -> None:
     if answer.scored:
-        shown = [(name, str(label), f"{score:.4f}") for name, label, score in zip(rows, answer.labels, answer.scores, strict=True)]
-        screen.table(("input", "class", "probability"), shown)
+        scored = zip(rows, answer.labels, answer.scores, strict=True)
+        screen.table(("input", "class", "probability"), [(name, str(label), f"{score:.4f}") for name, label, score in scored])
         screen.note(answer.reading)
         return
     for name, array in answer.arrays.items():
-        flat = array.reshape(len(array), -1)
-        more = flat.shape[1] > SHOWN_COLUMNS
-        shown = [
-            (row, "  ".join(f"{value:.6g}" for value in values[:SHOWN_COLUMNS]) + " …" * more)
-            for row, values in zip(rows, flat, strict=True)
-        ]
-        screen.table(("input", f"{name} {list(array.shape[1:])}"), shown)
+        numbers = zip(rows, array.reshape(len(array), -1), strict=True)
+        screen.table(("input", f"{name} {list(array.shape[1:])}"), [(row, _shown(values)) for row, values in numbers])
+
+
+def _shown(values: Any) -> str:
+    more = " …" if len(values) > SHOWN_COLUMNS else ""
+    return "  ".join(f"{value:.6g}" for value in values[:SHOWN_COLUMNS]) + more
 
 
 def _as_data(rows: list[str], answer: Any) -> list[dict[str, object]]:

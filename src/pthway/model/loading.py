@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pthway.model.assemble import Assembly, assemble
-from pthway.model.model import Model
 from torch import nn
 
 from pthway.architecture.build import build
@@ -22,6 +20,8 @@ from pthway.checkpoint.safety import Verdict, refusal
 from pthway.checkpoint.soundness import NonFinite, non_finite
 from pthway.checkpoint.torch_tensors import tensors
 from pthway.errors import ArchitectureNotFound, Mismatch, PthwayWarning, WholeModule
+from pthway.model.assemble import Assembly, assemble
+from pthway.model.model import Model
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,179 @@
+"""Forward passes on a weightless twin of a module, to see which inputs it takes and what comes out."""
+
+import copy
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from pthway.errors import PthwayError
+from pthway.model.outputs import named_outputs
+
+MAX_PASSES: Final = 240
+"""Forward passes of one inference; honest networks need 10 to 60."""
+MAX_SECONDS: Final = 8.0
+"""Time of one inference; a ResNet-50 takes 0.02 s a pass on meta."""
+MAX_REAL_NUMBERS: Final = 1 << 20
+"""Numbers of one input where a pass has to compute: it costs what a prediction costs."""
+
+Make = Callable[[], Tensor]
+
+
+class Exhausted(Exception):
+    """The passes or the time of an inference are used up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What one forward pass came to."""
+
+    outputs: Mapping[str, tuple[int, ...]] | None
+    """Shapes of the outputs; None if the pass raised."""
+    reason: str = ""
+    """What it raised."""
+    direction: int = 0
+    """Where the first flattened size parted from what the weights want: 1 too large, -1 too small, 0 not seen."""
+
+
+@final
+class Trial:
+    """A twin of a module, in evaluation mode, and how many passes it may still make.
+
+    The twin shares no state with the module; its parameters and buffers are on the meta device, so no weight is read. Where a
+    forward pass needs values, a second twin with the module's own weights computes on zeros.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+        self._twin = twin(module, on_meta=True)
+        self.computes = False
+        """Whether passes need values and so compute with the weights."""
+        self._passes = 0
+        self._until = time.monotonic() + MAX_SECONDS
+
+    def run(self, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[torch.dtype]) -> Pass:
+        """What comes out for zeros of these shapes. Raises `Exhausted` beyond the limits."""
+        if not self.computes:
+            found, values_needed = self._run(shapes, dtypes)
+            if not values_needed:
+                return found
+            self.computes = True
+            self._twin = twin(self._module, on_meta=False)
+        if sum(int(np.prod(shape)) for shape in shapes) > MAX_REAL_NUMBERS:
+            return Pass(None, "the forward pass needs values, and an input of this size is not tried")
+        return self._run(shapes, dtypes)[0]
+
+    def _run(self, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[torch.dtype]) -> tuple[Pass, bool]:
+        self._passes += 1
+        if self._passes > MAX_PASSES or time.monotonic() > self._until:
+            raise Exhausted
+        device = device_of(self._module) if self.computes else torch.device("meta")
+        watch = _Flattened(shapes[0][0] if shapes and shapes[0] else 1)
+        try:
+            with random_state_kept(), torch.inference_mode(), watch:
+                inputs = [torch.zeros(shape, dtype=dtype, device=device) for shape, dtype in zip(shapes, dtypes, strict=True)]
+                outputs = named_outputs(self._twin(*inputs))
+        except PthwayError as refusal:
+            return Pass(None, refusal.what, watch.direction), False
+        except Exception as cause:  # noqa: BLE001  # the forward pass is the user's and may raise anything
+            text = f"{type(cause).__name__}: {str(cause).strip().partition(chr(10))[0]}"
+            return Pass(None, text, watch.direction), not self.computes and _needs_values(cause)
+        return Pass({name: tuple(tensor.shape) for name, tensor in outputs.items()}, "", watch.direction), False
+
+
+def _needs_values(cause: Exception) -> bool:
+    return isinstance(cause, NotImplementedError) or "meta" in str(cause).lower()
+
+
+@final
+class _Flattened(TorchFunctionMode):
+    """Sees at which flattening or linear layer a size first differs from the weights'. Modes belong to one thread."""
+
+    def __init__(self, batch: int) -> None:
+        super().__init__()
+        self.direction = 0
+        self._batch = batch
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if not self.direction:
+            self.direction = self._compare(getattr(func, "__name__", ""), args)
+        return func(*args, **(kwargs or {}))
+
+    def _compare(self, name: str, args: tuple[Any, ...]) -> int:
+        match name, args:
+            case "linear", (Tensor() as x, Tensor() as weight, *_) if x.ndim:
+                return _sign(x.shape[-1], weight.shape[-1])
+            case (("view" | "reshape"), (Tensor() as x, *sides)):
+                wanted = sides[0] if len(sides) == 1 and isinstance(sides[0], tuple | list) else sides
+                if len(wanted) == 2 and -1 in wanted and isinstance(wanted[1], int) and wanted[1] > 1:  # noqa: PLR2004
+                    # view(-1, n): the batch is what is left over, so n has to be one sample
+                    return _sign(x.numel(), wanted[1] * self._batch) if x.numel() % (wanted[1] * self._batch) or x.numel() == 0 else 0
+        return 0
+
+
+def _sign(found: int, wanted: int) -> int:
+    return (found > wanted) - (found < wanted)
+
+
+def twin(module: nn.Module, *, on_meta: bool) -> nn.Module:
+    """A copy of *module* in evaluation mode that shares no state with it.
+
+    On meta: without weights. Otherwise: with the module's own parameters and copies of its buffers.
+    """
+    memo: dict[int, Any] = {}
+    for owner in module.modules():
+        for tensor in _tensors(owner):
+            memo[id(tensor)] = _stand_in(tensor, on_meta=on_meta)
+    copied: nn.Module = copy.deepcopy(module, memo)
+    for each in copied.modules():
+        each.training = False
+    return copied
+
+
+def _tensors(owner: nn.Module) -> Iterator[Tensor]:
+    values = [*vars(owner).values(), *owner._parameters.values(), *owner._buffers.values()]
+    return (value for value in values if isinstance(value, Tensor))
+
+
+def _stand_in(tensor: Tensor, *, on_meta: bool) -> Tensor:
+    if not on_meta:
+        return tensor if isinstance(tensor, nn.Parameter) else tensor.detach().clone()
+    empty = torch.empty_like(tensor, device="meta", requires_grad=False)
+    return nn.Parameter(empty, requires_grad=False) if isinstance(tensor, nn.Parameter) else empty
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where the parameters, or else the buffers, of *module* are; the CPU if it has none."""
+    first = next(module.parameters(), None)
+    found = first if first is not None else next(module.buffers(), None)
+    return found.device if found is not None else torch.device("cpu")
+
+
+def dtype_of(module: nn.Module) -> torch.dtype:
+    """The floating-point type of the parameters, or else of the buffers, of *module*; torch's default if there is none."""
+    for tensor in [*module.parameters(), *module.buffers()]:
+        if tensor.is_floating_point() or tensor.is_complex():
+            return tensor.dtype
+    return torch.get_default_dtype()
+
+
+@contextmanager
+def random_state_kept() -> Iterator[None]:
+    """Leave the random states of torch, numpy and Python as they are."""
+    python, numpy = random.getstate(), np.random.get_state()
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
+    try:
+        with torch.random.fork_rng(devices):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
