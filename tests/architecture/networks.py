@@ -153,3 +153,10 @@ class Tied(nn.Module):
         self.embed = nn.Embedding(vocab, dim, padding_idx=0)
         self.head = nn.Linear(dim, vocab, bias=False)
         self.head.weight = self.embed.weight
+
+
+class Tutorial(nn.Module):
+    def __init__(self, vocab_size, embedding_dim, hidden_dim, dropout, pad_idx):  # type: ignore[no-untyped-def]
+        super().__init__()
+        self.embedding = nn.Embedding(vocab_size, embedding_dim, padding_idx=pad_idx)
+        self.rnn = nn.GRU(embedding_dim, hidden_dim, num_layers=2, dropout=dropout)

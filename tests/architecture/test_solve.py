@@ -31,6 +31,7 @@ from tests.architecture.networks import (
     Stack,
     TextEncoder,
     Tied,
+    Tutorial,
     UNet,
     Untyped,
     Vision,
@@ -188,6 +189,20 @@ def test_a_list_is_not_solved_and_named() -> None:
     with pytest.raises(UnsolvedArguments, match="sizes is not an integer"):
         solved(Listed, {"sizes": [3, 4, 5]})
     assert solved(Listed, {"sizes": [3, 4, 5]}, sizes=[3, 4, 5]).call == {"sizes": [3, 4, 5]}
+
+
+def test_a_probability_and_an_index_without_annotation_do_not_stand_in_the_way() -> None:
+    arguments = {"vocab_size": 30, "embedding_dim": 6, "hidden_dim": 5, "dropout": 0.5, "pad_idx": 1}
+    with pytest.raises(UnsolvedArguments, match="dropout and pad_idx of Tutorial have to be passed"):
+        solved(Tutorial, arguments)
+    assert solved(Tutorial, arguments, dropout=0.5, pad_idx=1).call == arguments
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(1, 10), st.integers(1, 14))
+def test_any_image_and_patch_size_that_divide_are_solved(patch: int, grid: int, width: int, depth: int) -> None:
+    arguments = {"image_size": patch * grid, "patch_size": patch, "dim": 8 * width, "depth": depth}
+    assert {name: values(solved(Vision, arguments))[name] for name in arguments} == arguments
 
 
 def test_an_unknown_argument_is_refused_with_the_nearest_known() -> None:

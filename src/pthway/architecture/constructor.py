@@ -19,7 +19,7 @@ class Kind(Enum):
     INTEGER = "an integer"
     BOOLEAN = "true or false"
     UNKNOWN = "neither annotated nor given a default"
-    OTHER = "not a number that shows in shapes"
+    OTHER = "not an integer"
 
 
 @dataclass(frozen=True, slots=True)

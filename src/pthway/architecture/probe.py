@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import cycle
+from itertools import combinations, cycle
 from typing import Final
 
 from pthway.architecture.build import build, shapes, trial
@@ -148,3 +148,7 @@ def base_points(required: Sequence[str], others: Point, found: Mapping[str, Shap
     powers = [2 ** (len(required) - place) for place in range(len(required))]
     yield dict(zip(required, powers, strict=True))
     yield dict(zip(required, reversed(powers), strict=True))
+    # A probability, or an index below one of the others, among the arguments without annotation.
+    for count in (1, 2):
+        for small in combinations(required, count):
+            yield {**dict.fromkeys(required, 8), **dict.fromkeys(small, 1)}

@@ -1,8 +1,9 @@
 """The errors for arguments that the weights do not settle, each with the line that passes them."""
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 
-from pthway.architecture.constructor import Kind, Parameter
+from pthway.architecture.constructor import Parameter
 from pthway.architecture.match import Architecture
 from pthway.architecture.probe import Point
 from pthway.errors import UnsolvedArguments
@@ -17,8 +18,9 @@ def call_line(architecture: Architecture, arguments: Mapping[str, object]) -> st
 def cannot_try(architecture: Architecture, parameters: Sequence[Parameter], refusal: str = "") -> UnsolvedArguments:
     """Return the error for required arguments that are no integers, or that no probing value suited."""
     names = [each.name for each in parameters]
-    kinds = {each.name: "not an integer" if each.kind is Kind.OTHER else each.kind.value for each in parameters}
-    why = "; ".join(f"{name} is {kind}" for name, kind in kinds.items())
+    groups = groupby(sorted(parameters, key=lambda each: each.kind.value), key=lambda each: each.kind)
+    told = {kind: [each.name for each in members] for kind, members in groups}
+    why = "; ".join(f"{_and(members)} {'is' if len(members) == 1 else 'are'} {kind.value}" for kind, members in told.items())
     if refusal:
         why += f". No integers that were tried can build it; the last try ended with {refusal}"
     return UnsolvedArguments(
@@ -30,7 +32,7 @@ def cannot_try(architecture: Architecture, parameters: Sequence[Parameter], refu
 
 def no_trace(architecture: Architecture, fitting: Mapping[str, Sequence[int]]) -> UnsolvedArguments:
     """Return the error for required integers that leave no trace; *fitting* lists values with which the weights fit."""
-    also = "; ".join(f"{name}: {', '.join(map(str, values))} all fit" for name, values in fitting.items() if values)
+    also = "; ".join(f"{name}: {', '.join(map(str, values))} all fit" for name, values in fitting.items() if len(values) > 1)
     names = list(fitting)
     return UnsolvedArguments(
         f"{_and(names)} of {architecture.name} {'has' if len(names) == 1 else 'have'} to be passed.",

@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, final
 
 import numpy as np
@@ -23,8 +23,6 @@ MAX_SECONDS: Final = 8.0
 MAX_REAL_NUMBERS: Final = 1 << 20
 """Numbers of one input where a pass has to compute: it costs what a prediction costs."""
 
-Make = Callable[[], Tensor]
-
 
 class Exhausted(Exception):
     """The passes or the time of an inference are used up."""
@@ -36,6 +34,8 @@ class Pass:
 
     outputs: Mapping[str, tuple[int, ...]] | None
     """Shapes of the outputs; None if the pass raised."""
+    dtypes: Mapping[str, str] = field(default_factory=dict)
+    """Types of the outputs, in torch's short names."""
     reason: str = ""
     """What it raised."""
     direction: int = 0
@@ -67,7 +67,7 @@ class Trial:
             self.computes = True
             self._twin = twin(self._module, on_meta=False)
         if sum(int(np.prod(shape)) for shape in shapes) > MAX_REAL_NUMBERS:
-            return Pass(None, "the forward pass needs values, and an input of this size is not tried")
+            return Pass(None, reason="the forward pass needs values, and an input of this size is not tried")
         return self._run(shapes, dtypes)[0]
 
     def _run(self, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[torch.dtype]) -> tuple[Pass, bool]:
@@ -81,11 +81,12 @@ class Trial:
                 inputs = [torch.zeros(shape, dtype=dtype, device=device) for shape, dtype in zip(shapes, dtypes, strict=True)]
                 outputs = named_outputs(self._twin(*inputs))
         except PthwayError as refusal:
-            return Pass(None, refusal.what, watch.direction), False
+            return Pass(None, reason=refusal.what, direction=watch.direction), False
         except Exception as cause:  # noqa: BLE001  # the forward pass is the user's and may raise anything
             text = f"{type(cause).__name__}: {str(cause).strip().partition(chr(10))[0]}"
-            return Pass(None, text, watch.direction), not self.computes and _needs_values(cause)
-        return Pass({name: tuple(tensor.shape) for name, tensor in outputs.items()}, "", watch.direction), False
+            return Pass(None, reason=text, direction=watch.direction), not self.computes and _needs_values(cause)
+        shapes_out = {name: tuple(tensor.shape) for name, tensor in outputs.items()}
+        return Pass(shapes_out, {name: str(tensor.dtype).removeprefix("torch.") for name, tensor in outputs.items()}), False
 
 
 def _needs_values(cause: Exception) -> bool:

@@ -1,0 +1,108 @@
+"""Which sizes of an open dimension a network runs with, found by bisection over forward passes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, final
+
+from pthway.model.signature import Limit
+
+FREE: Final = (128, 161)
+"""Two sizes without a common divisor: a network that runs with both has no size of its own."""
+ALIGNED: Final = (128, 192)
+"""Multiples of 64: with both and not with 161, sizes are free but for a divisor."""
+USUAL: Final = (224, 32, 28, 64, 256, 128, 299, 384, 512, 227, 96, 48, 24, 12, 84, 16, 8, 112, 160, 192, 288, 320, 336, 448, 640, 1024)
+"""Sizes that people choose, in the order in which they are tried and preferred."""
+USUAL_LENGTHS: Final = (1024, 128, 256, 512, 2048, 4096, 100, 1000, 16000, 8000, 22050, 44100, 64, 32, 784, 187, 500, 200, 50, 10)
+LARGEST: Final = 2048
+LARGEST_LENGTH: Final = 1 << 17
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What was found of one open size."""
+
+    chosen: int | None
+    """The size that the network has; None where it is free."""
+    limit: Limit
+    sample: int
+    """A size that runs, for further passes."""
+
+
+@final
+class Search:
+    """Sizes by trying: *attempt* gives 0 if a size runs, 1 if it is too large, -1 too small, None if it fails for an unknown reason."""
+
+    def __init__(self, attempt: Callable[[int], int | None], *, is_length: bool, computes: bool) -> None:
+        self._attempt = attempt
+        self._computes = computes
+        self._known: dict[int, int | None] = {}
+        self._usual = USUAL_LENGTHS if is_length else USUAL
+        self._largest = LARGEST_LENGTH if is_length else LARGEST
+
+    def sizes(self) -> Sizes | None:
+        """What was found, or None if no size that was tried runs."""
+        if all(map(self._runs, FREE)):
+            return self._free(1)
+        if all(map(self._runs, ALIGNED)):
+            step = next((1 << power for power in range(1, 7) if self._runs(FREE[0] + (1 << power))), 64)
+            return self._free(step)
+        seed = self._seed()
+        if seed is None:
+            return None
+        low, high = self._edge(seed, -1), self._edge(seed, 1)
+        if high >= 2 * low:
+            # Flattening fixes a size up to what pooling crops, which is less than the size itself: this one is free within bounds.
+            return Sizes(None, Limit(low, high if high < self._largest else None), seed)
+        usual = [size for size in self._usual if low <= size <= high]
+        chosen = low if low in usual or not usual else usual[0]
+        return Sizes(chosen, Limit(low, high), chosen)
+
+    def _runs(self, size: int) -> bool:
+        return self._try(size) == 0
+
+    def _try(self, size: int) -> int | None:
+        if size not in self._known:
+            self._known[size] = self._attempt(size)
+        return self._known[size]
+
+    def _free(self, step: int) -> Sizes:
+        """The least and the largest size, by bisection over multiples of *step*: those that run lie together."""
+        low = self._last(FREE[0] // step, 0, step)
+        beyond = LARGEST // step
+        # Where passes compute, large inputs cost what a prediction with them costs: they are not tried.
+        endless = self._computes or self._runs(beyond * step)
+        return Sizes(None, Limit(low, None if endless else self._last(FREE[0] // step, beyond, step), step), FREE[0])
+
+    def _last(self, inside: int, outside: int, step: int) -> int:
+        """The last multiple of *step* that runs, between one that does and one that does not."""
+        while abs(outside - inside) > 1:
+            middle = (inside + outside) // 2
+            inside, outside = (middle, outside) if self._runs(middle * step) else (inside, middle)
+        return inside * step
+
+    def _seed(self) -> int | None:
+        """Some size that runs: between one too small and one too large, or a usual one."""
+        low, high = 0, self._largest
+        while high - low > 1:
+            middle = _between(low, high)
+            found = self._try(middle)
+            if found == 0:
+                return middle
+            if found is None:
+                break
+            low, high = (middle, high) if found < 0 else (low, middle)
+        return next((size for size in self._usual if size <= self._largest and self._runs(size)), None)
+
+    def _edge(self, seed: int, direction: int) -> int:
+        """The last size from *seed* in a *direction* that runs, where those that run lie together."""
+        step = 1
+        inside, outside = seed, seed + direction
+        while 0 < outside <= self._largest and self._runs(outside):
+            inside, step = outside, step * 2
+            outside = inside + direction * step
+        return self._last(inside, max(0, min(outside, self._largest + 1)), 1)
+
+
+def _between(low: int, high: int) -> int:
+    """The geometric middle: sizes spread over orders of magnitude."""
+    return min(max(round((max(low, 1) * high) ** 0.5), low + 1), high - 1)
