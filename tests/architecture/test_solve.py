@@ -110,14 +110,14 @@ def test_any_recurrent_network_is_solved(inp: int, hidden: int, layers: int, out
     assert solved(Recurrent, arguments).call == arguments
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(sizes, sizes, st.integers(1, 30))
 def test_any_unet_is_solved(inp: int, out: int, base: int) -> None:
     arguments = {"in_channels": inp, "out_channels": out, "base": base}
     assert {name: values(solved(UNet, arguments))[name] for name in arguments} == arguments
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.integers(1, 60), st.integers(1, 12), st.sampled_from([2, 4, 6]), sizes, sizes)
 def test_any_transformer_is_solved_once_its_heads_are_given(vocab: int, per_head: int, heads: int, feedforward: int, max_len: int) -> None:
     arguments = {

@@ -22,6 +22,8 @@ class Outcome:
 
     point: Point
     trace: Trace
+    shown: frozenset[str]
+    """The arguments that moved some size somewhere on the way."""
 
     @property
     def fits(self) -> bool:
@@ -39,18 +41,20 @@ def search(prober: Prober, start: Point, names: Iterable[str], wanted: Features)
     best: Outcome | None = None
     visited: list[Point] = []
     variations: dict[str, Variation] = {}
+    shown: frozenset[str] = frozenset()
     for _ in range(MAX_STEPS):
         trace = prober.at(point)
         if trace is None or point in visited:
             break
         visited.append(point)
         if best is None or trace.difference.distance < best.trace.difference.distance:
-            best = Outcome(point, trace)
+            best = Outcome(point, trace, shown)
         if trace.difference.fits:
             break
         concerned = _concerned(trace, wanted, variations) or names
         variations.update({name: prober.vary(point, name) for name in concerned})
         moving = {name: variations[name] for name in concerned}
+        shown |= {name for name in concerned if variations[name].slopes}
         moves = _moves(trace.features, wanted, moving, prober.defaults.keys())
         if not any(moves.values()):
             break

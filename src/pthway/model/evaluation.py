@@ -23,11 +23,11 @@ class Evaluation:
 
     def __enter__(self) -> None:
         with self._lock:
-            found = _in_training(self._module)
-            for each in found:
-                each.training = False
-            self._training += found
             self._inside += 1
+            if found := _in_training(self._module):
+                self._training += found
+                for each in found:
+                    each.training = False
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
@@ -41,14 +41,12 @@ class Evaluation:
 def _in_training(module: nn.Module) -> list[nn.Module]:
     """The submodules in training mode. Walks on its own: ``Module.modules()`` takes as long as a small network's forward pass."""
     found: list[nn.Module] = []
-    seen: set[nn.Module] = set()
-    waiting = [module]
-    while waiting:
-        each = waiting.pop()
-        if each in seen:
-            continue
-        seen.add(each)
+    waiting, seen = [module], {module}
+    for each in waiting:
         if each.training:
             found.append(each)
-        waiting += [child for child in each._modules.values() if child is not None]
+        for child in each._modules.values():
+            if child is not None and child not in seen:
+                seen.add(child)
+                waiting.append(child)
     return found
