@@ -59,7 +59,9 @@ def _layer() -> nn.Module:
 
 
 def text() -> nn.Module:
-    return Net(lambda net, x: net.head(net.encoder(net.embed(x)).mean(1)), embed=nn.Embedding(100, 16), encoder=_layer(), head=nn.Linear(16, 4))
+    return Net(
+        lambda net, x: net.head(net.encoder(net.embed(x)).mean(1)), embed=nn.Embedding(100, 16), encoder=_layer(), head=nn.Linear(16, 4)
+    )
 
 
 def unet() -> nn.Module:
@@ -156,7 +158,9 @@ def test_the_range_of_sizes_that_run_is_told_and_the_one_with_nothing_cropped_ch
     assert "28 to 31" in str(signature)
 
 
-@pytest.mark.parametrize(("factory", "low"), [(lambda: nn.Conv2d(3, 8, 7), 7), (lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.MaxPool2d(2)), 4)])
+@pytest.mark.parametrize(
+    ("factory", "low"), [(lambda: nn.Conv2d(3, 8, 7), 7), (lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.MaxPool2d(2)), 4)]
+)
 def test_the_least_free_size_is_known(factory: Callable[[], nn.Module], low: int) -> None:
     (image,) = infer(factory()).inputs
     assert image.limits[2].low == low and image.limits[2].high is None

@@ -15,7 +15,7 @@ from pthway.architecture.resolve import resolve
 from pthway.architecture.solve import solve, solve_nearest
 from pthway.checkpoint import Checkpoint, StateDict, open_checkpoint
 from pthway.checkpoint.checkpoint import ambiguous
-from pthway.checkpoint.prefixes import as_saved, common_prefix, renamed_by_user, without_prefix
+from pthway.checkpoint.prefixes import as_saved, common_prefixes, renamed_by_user, without_prefix
 from pthway.checkpoint.safety import Verdict, refusal
 from pthway.checkpoint.soundness import NonFinite, non_finite
 from pthway.checkpoint.torch_tensors import tensors
@@ -134,8 +134,7 @@ def _readings(state: StateDict) -> Iterator[StateDict]:
     Only one of them can have the names of a given class, so that the first that fits is the only one.
     """
     yield state
-    prefix = common_prefix(state)
-    if prefix is not None:
+    for prefix in common_prefixes(state):
         yield without_prefix(state, prefix, "the architecture's names fit only without it")
     if state.renames:
         yield as_saved(state)
