@@ -109,11 +109,14 @@ def test_the_common_forms_are_answered_to_the_last_bit(name: str) -> None:
     assert pthway.wrap(mlp()).predict(BATCHES[name]()).array.tobytes() == bare(mlp(), X).numpy().tobytes()
 
 
-@pytest.mark.parametrize("layout", ["planes", "pixels"])
-def test_the_memory_layout_of_an_image_is_kept_as_in_a_plain_script(layout: str) -> None:
+def test_the_answer_does_not_depend_on_the_memory_layout_of_the_input() -> None:
     images = RANDOM.standard_normal((4, 3, 28, 28)).astype(np.float32)
-    given = images if layout == "planes" else np.ascontiguousarray(images.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-    assert pthway.wrap(cnn()).predict(given).array.tobytes() == bare(cnn(), torch.from_numpy(given)).numpy().tobytes()
+    pixels_first = np.ascontiguousarray(images.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    expected = bare(cnn(), images).numpy().tobytes()
+    with pytest.raises(RuntimeError, match="view"):
+        bare(cnn(), pixels_first)
+    for given in (pixels_first, torch.from_numpy(pixels_first), pixels_first.astype(np.float64)):
+        assert pthway.wrap(cnn()).predict(given).array.tobytes() == expected
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16", "float64"])
@@ -152,7 +155,7 @@ def test_labels_are_those_that_were_given() -> None:
 def test_images_are_taken_open_or_by_path(tmp_path: Path) -> None:
     pixels = RANDOM.integers(0, 256, (28, 28, 3)).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "x.png")
-    expected = bare(cnn(), (pixels.transpose(2, 0, 1)[None] * np.float32(1 / 255)).astype(np.float32))
+    expected = bare(cnn(), np.ascontiguousarray(pixels.transpose(2, 0, 1)[None] / np.float32(255)))
     model = pthway.wrap(cnn())
     for given in (Image.open(tmp_path / "x.png"), tmp_path / "x.png", str(tmp_path / "x.png")):
         answer = model.predict(given)
@@ -199,9 +202,7 @@ def test_several_inputs_are_given_by_name() -> None:
     expected = bare(module, a, b).numpy()
     for model in (pthway.wrap(module), pthway.wrap(module, example=(a, b)), pthway.wrap(module, example={"b": b, "a": a})):
         assert model.predict({"b": b, "a": a}).array.tobytes() == expected.tobytes()
-    assert [(each.name, each.shape) for each in model.signature.inputs] == [("b", ("batch", 6)), ("a", ("batch", 4))] or [
-        (each.name, each.shape) for each in model.signature.inputs
-    ] == [("a", ("batch", 4)), ("b", ("batch", 6))]
+    assert [(each.name, each.shape) for each in model.signature.inputs] == [("a", ("batch", 4)), ("b", ("batch", 6))]
 
 
 @pytest.mark.parametrize("given", [X, {"a": X}, {"a": X, "c": X}, {"a": X, "b": X, "c": X}])
@@ -214,6 +215,22 @@ def test_inputs_have_the_same_number_of_samples() -> None:
     model = pthway.wrap(Two(), example=(np.ones((2, 4)), np.ones((2, 6))))
     with pytest.raises(errors.InputRefused, match="samples"):
         model.predict({"a": np.ones((3, 4)), "b": np.ones((1, 6))})
+
+
+def test_an_example_may_hold_optional_inputs_and_leave_out_those_before_them() -> None:
+    class Masked(Two):
+        def forward(self, a: Tensor, b: Tensor, scale: float = 1.0, mask: Tensor | None = None) -> Tensor:
+            result = super().forward(a, b, scale)
+            return result if mask is None else result * mask
+
+    a, b, mask = np.ones((3, 4), np.float32), np.ones((3, 6), np.float32), np.array([[True], [False], [True]])
+    module = Masked()
+    model = pthway.wrap(module, example={"mask": mask, "a": a, "b": b})
+    assert [(each.name, each.dtype) for each in model.signature.inputs] == [("a", "float32"), ("b", "float32"), ("mask", "bool")]
+    answer = model.predict({"a": a, "b": b, "mask": mask})
+    assert np.array_equal(answer.array, bare(module, a, b, 1.0, mask).numpy())
+    with pytest.raises(errors.UsageError, match="msk"):
+        _ = pthway.wrap(module, example={"a": a, "b": b, "msk": mask}).signature
 
 
 class Pair(NamedTuple):
@@ -312,6 +329,7 @@ def test_overflow_of_half_precision_is_refused() -> None:
 
 
 def test_nan_and_infinity_go_through_as_they_are() -> None:
+    assert np.isnan(pthway.wrap(nn.Linear(2, 1)).predict([[float("nan"), 1.0]]).array).all()
     x = X.copy()
     x[0, 0], x[1, 0] = np.nan, np.inf
     assert np.isnan(pthway.wrap(mlp()).predict(x).array[0]).all()
@@ -365,11 +383,10 @@ def test_one_sample_of_a_network_that_squeezes_its_output_is_answered() -> None:
     assert model.predict(X[0]).value == pytest.approx(float(model.predict(X).array[0]), rel=1e-4)
 
 
-def test_no_samples_have_no_answers_or_are_refused() -> None:
-    try:
-        assert pthway.wrap(mlp()).predict(X[:0]).array.shape == (0, 10)
-    except errors.InputRefused as refusal:
-        assert "sample" in str(refusal) or "empty" in str(refusal)
+def test_no_samples_have_no_answers() -> None:
+    assert pthway.wrap(mlp()).predict(X[:0]).array.shape == (0, 10)
+    with pytest.raises(errors.InputRefused):
+        pthway.wrap(mlp()).predict([])
 
 
 # --- nothing else changes -----------------------------------------------------------------------------------------------------------

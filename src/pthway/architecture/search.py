@@ -100,7 +100,7 @@ def _land(prober: Prober, point: Point, moves: Mapping[str, Fraction], variation
     for targets in _targets(prober, point, moves, variations):
         for relaxed in ({}, *({name: 1} for name in silent), dict.fromkeys(silent, 1)):
             landing = {**point, **targets, **relaxed}
-            if prober.at(landing) is not None:
+            if landing != point and prober.at(landing) is not None:
                 return landing
     landing = dict(point)
     for targets in _targets(prober, point, moves, variations):
@@ -118,9 +118,18 @@ def _targets(prober: Prober, point: Point, moves: Mapping[str, Fraction], variat
     yield exact
     for name in (name for name, move in moves.items() if move.denominator > 1):
         for unit in dict.fromkeys(value for other, value in exact.items() if other != name and value > 1):
-            yield {**exact, name: unit * max(1, round(exact[name] / unit))}
+            yield {**exact, name: _on_grid(point[name], moves[name], unit, 0)}
     steps = {name: variations[name].step for name in moves}
-    yield {name: _within(prober, name, point[name] + step * round(moves[name] / step)) for name, step in steps.items()}
+    grid = {name: _on_grid(point[name], moves[name], abs(step), point[name]) for name, step in steps.items()}
+    yield {name: _within(prober, name, value) for name, value in grid.items()}
+
+
+def _on_grid(here: int, move: Fraction, unit: int, origin: int) -> int:
+    """Return the multiple of *unit* from *origin* nearest to the move's end; a move never ends where it began."""
+    value = origin + unit * round((here + move - origin) / unit)
+    if move and value == here:
+        value += unit if move > 0 else -unit
+    return max(value, unit) if not origin else value
 
 
 def _within(prober: Prober, name: str, value: int) -> int:

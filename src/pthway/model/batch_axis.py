@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pthway.model.outputs import named_outputs
-from pthway.model.trial import Pass, device_of, random_state_kept, twin
+from pthway.model.trial import Pass, called, device_of, random_state_kept, twin
 
 TOLERANCE: Final = 1e-4
 """In parts of the largest output: rounding stays below it, influence is far larger."""
@@ -29,7 +29,7 @@ def batch_by_shape(base: Pass, more: Pass, longer: Pass) -> int | None:
 
 
 def batch_by_influence(
-    module: nn.Module, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[torch.dtype], bounds: Sequence[int]
+    module: nn.Module, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[torch.dtype], bounds: Sequence[int], names: Sequence[str] = ()
 ) -> tuple[int | None, tuple[str, ...]]:
     """0 or 1, the dimension along which a change at one place leaves the answers at the others as they are, and notes.
 
@@ -37,7 +37,7 @@ def batch_by_influence(
     inputs. None if both dimensions mix, or if the module does not run.
     """
     try:
-        mixed = _mixed(module, shapes, dtypes, bounds)
+        mixed = _mixed(module, shapes, dtypes, bounds, names)
     except Exception:  # noqa: BLE001  # the forward pass is the user's; where it does not run, nothing is known
         return None, ()
     if mixed == (True, True):
@@ -47,7 +47,13 @@ def batch_by_influence(
     return (1 if mixed[0] else 0), ()
 
 
-def _mixed(module: nn.Module, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[torch.dtype], bounds: Sequence[int]) -> tuple[bool, ...]:
+def _mixed(
+    module: nn.Module,
+    shapes: Sequence[tuple[int, ...]],
+    dtypes: Sequence[torch.dtype],
+    bounds: Sequence[int],
+    names: Sequence[str],
+) -> tuple[bool, ...]:
     copied, device = twin(module, on_meta=False), device_of(module)
     generator = torch.Generator().manual_seed(0)
 
@@ -56,13 +62,13 @@ def _mixed(module: nn.Module, shapes: Sequence[tuple[int, ...]], dtypes: Sequenc
 
     with random_state_kept(), torch.inference_mode():
         inputs, others = fresh(), fresh()
-        before = named_outputs(copied(*inputs))
+        before = named_outputs(called(copied, inputs, names))
         found: list[bool] = []
         for axis in (0, 1):
             changed = [each.clone() for each in inputs]
             for each, other in zip(changed, others, strict=True):
                 each.select(axis, 0).copy_(other.select(axis, 0))
-            found.append(_influenced(before, named_outputs(copied(*changed)), shapes[0][axis]))
+            found.append(_influenced(before, named_outputs(called(copied, changed, names)), shapes[0][axis]))
     return tuple(found)
 
 

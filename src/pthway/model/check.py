@@ -47,12 +47,12 @@ class CheckReport:
         return self.batch_difference <= self.batch_tolerance
 
     @property
-    def passed(self) -> bool:
+    def ok(self) -> bool:
         """Whether nothing was found."""
         return not self.weights_not_finite and self.outputs_finite and self.deterministic and self.batch_invariant
 
     def __bool__(self) -> bool:
-        return self.passed
+        return self.ok
 
     def __str__(self) -> str:
         shown = ", ".join(self.weights_not_finite[:3])

@@ -1,8 +1,9 @@
 """The signature of a module by an example of its inputs: which sizes are free is found by changing them."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +48,7 @@ def infer_from(module: nn.Module, example: object) -> Signature:
     fits = len(found.inputs) == len(given.names) and all(map(Input.takes, found.inputs, given.shapes))
     if found.outputs and fits:
         return found
-    trial = Trial(module)
+    trial = Trial(module, given.names)
     result = trial.run(given.shapes, given.dtypes)
     if result.outputs is None:
         raise InputRefused(
@@ -66,7 +67,7 @@ def infer_from(module: nn.Module, example: object) -> Signature:
 def _read(module: nn.Module, example: object) -> _Example:
     names, _ = parameter_names(module)
     if isinstance(example, Mapping):
-        values = {str(name): value for name, value in example.items()}
+        values = _in_order(module, example)
         missing = [name for name in names if name not in values]
         if missing:
             raise UsageError(
@@ -83,6 +84,19 @@ def _read(module: nn.Module, example: object) -> _Example:
             f"example=({', '.join(names)})",
         )
     return _as_example(values, dtype_of(module))
+
+
+def _in_order(module: nn.Module, example: Mapping[Any, object]) -> dict[str, object]:
+    """The inputs in the order of ``forward``. Raises `UsageError` for names that it does not have."""
+    parameters = inspect.signature(module.forward).parameters
+    foreign = [name for name in example if name not in parameters]
+    if foreign and not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()):
+        raise UsageError(
+            f"The example has an input {foreign[0]!r} that the network does not.",
+            f"Its forward pass takes {', '.join(parameters)}.",
+            "Name the inputs of the example as the parameters of forward are named.",
+        )
+    return {str(name): example[name] for name in [*(each for each in parameters if each in example), *foreign]}
 
 
 def _as_example(values: Mapping[str, object], floating: torch.dtype) -> _Example:
@@ -149,7 +163,7 @@ def _batch(trial: Trial, module: nn.Module, given: _Example) -> tuple[int, tuple
     by_shape = batch_by_shape(base, more, longer)
     if by_shape is not None:
         return by_shape, ()
-    found, notes = batch_by_influence(module, small, given.dtypes, given.bounds)
+    found, notes = batch_by_influence(module, small, given.dtypes, given.bounds, given.names)
     return (found, notes) if found is not None else (0, ("samples along the first dimension influence one another",))
 
 

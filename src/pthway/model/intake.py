@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pthway.data.numbers import to_array
+from pthway.data.numbers import nested_array
 from pthway.errors import InputRefused
 from pthway.model.signature import Input, written
 
@@ -21,7 +21,7 @@ GIVE_NUMBERS: Final = "Give numbers: a numpy array, a tensor, a (nested) list, a
 
 
 def to_tensor(value: object, name: str) -> Tensor:
-    """The numbers of *value* as a tensor of their own type, sharing no memory with it.
+    """The numbers of *value* as a contiguous tensor of their own type, sharing no memory with it.
 
     Takes arrays, tensors, numbers, nested lists and tuples of these, and whatever gives an array. Raises `InputRefused` for
     anything that is not numbers.
@@ -31,9 +31,11 @@ def to_tensor(value: object, name: str) -> Tensor:
             raise InputRefused(
                 f"{name} is a {value.layout} tensor.", "Networks here take dense tensors.", "x.to_dense(), or x.dequantize()"
             )
-        return value.detach().clone()
+        if value.is_meta:
+            raise InputRefused(f"{name} is a tensor on the meta device.", "It has a shape and no numbers.", GIVE_NUMBERS)
+        return value.detach().clone(memory_format=torch.contiguous_format)
     if isinstance(value, np.ndarray | np.generic):
-        return _from_array(np.asarray(value), name)
+        return _from_array(np.asanyarray(value), name)
     if isinstance(value, Number):
         return torch.tensor(value)
     if isinstance(value, list | tuple):
@@ -44,6 +46,8 @@ def to_tensor(value: object, name: str) -> Tensor:
 
 
 def _from_array(array: npt.NDArray[Any], name: str) -> Tensor:
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise InputRefused(f"{name} has masked entries.", "The network would be given the numbers behind the mask.", "x.filled(value)")
     kind = array.dtype.kind
     if array.dtype.isbuiltin == 2 and array.dtype.fields is None:  # noqa: PLR2004  # numpy's mark of types such as ml_dtypes.bfloat16
         return torch.from_numpy(array.astype(np.float32))
@@ -54,7 +58,7 @@ def _from_array(array: npt.NDArray[Any], name: str) -> Tensor:
             "x.astype('float32'), if its entries are numbers",
         )
     native = np.float64 if array.dtype == np.longdouble else array.dtype.newbyteorder("=")
-    return torch.from_numpy(np.array(array, dtype=native, order="K", copy=True))
+    return torch.from_numpy(np.array(array, dtype=native, order="C", copy=True))
 
 
 def _from_sequence(value: Sequence[Any], name: str) -> Tensor:
@@ -68,7 +72,7 @@ def _from_sequence(value: Sequence[Any], name: str) -> Tensor:
                 "Predict them one at a time, or bring them to one size.",
             )
         return torch.stack(parts)
-    return _from_array(to_array(_listed(value), name), name)
+    return _from_array(nested_array(_listed(value), name), name)
 
 
 def _listed(value: object) -> Any:

@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from pthway.checkpoint import Checkpoint, StateDict, open_checkpoint
 from pthway.checkpoint.checkpoint import ambiguous
 from pthway.checkpoint.prefixes import as_saved, common_prefixes, renamed_by_user, without_prefix
 from pthway.checkpoint.safety import Verdict, refusal
-from pthway.checkpoint.soundness import NonFinite, non_finite
+from pthway.checkpoint.soundness import NonFinite, non_finite, survey
 from pthway.checkpoint.torch_tensors import tensors
 from pthway.errors import ArchitectureNotFound, Mismatch, PthwayWarning, WholeModule
 from pthway.model.assemble import Assembly, assemble
@@ -86,8 +87,11 @@ def load(
         raise _nameless(checkpoint, candidates)
     found = resolve(architecture)
     renamed = [renamed_by_user(state, rename or {}) for state in candidates]
-    state, match = _fit(checkpoint, renamed, found, arguments, solve if strict else solve_nearest)
-    sound = non_finite(checkpoint.container, state.tensors)
+    with ThreadPoolExecutor(1) as beside:
+        # The bytes are read while the architecture is built: the two take about as long, and share no data.
+        surveyed = beside.submit(survey, checkpoint.container, [spec for state in renamed for spec in state.tensors.values()])
+        state, match = _fit(checkpoint, renamed, found, arguments, solve if strict else solve_nearest)
+        sound = non_finite(checkpoint.container, state.tensors, surveyed.result())
     built = build(found, match.call)
     assembly = assemble(
         built.module,

@@ -42,6 +42,8 @@ class Model:
         """The plain module; ``train()`` and everything else work as ever."""
         self.arguments = arguments
         """The constructor arguments, each with where its value came from; empty for a module that was wrapped."""
+        if isinstance(labels, str):
+            raise UsageError(f"labels is the text {labels!r}.", "Labels are a list with a name for each class.", 'labels=["cat", "dog"]')
         self.labels = tuple(labels) if labels is not None else None
         """The names of the classes, in order."""
         self.report = report

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -18,13 +18,16 @@ from pthway.data.present import Answer
 from pthway.errors import BatchLost, InputRefused
 from pthway.model.intake import as_batch, cast, to_tensor
 from pthway.model.outputs import ONLY, named_outputs
-from pthway.model.signature import Dim, Input, Signature, written
-from pthway.model.trial import device_of, dtype_of
+from pthway.model.signature import Dim, Input, Output, Signature, written
+from pthway.model.trial import called, device_of, dtype_of
 
 FAILURES: Final = (RuntimeError, ValueError, IndexError, AssertionError, TypeError, NotImplementedError)
 """What layers raise for an input that does not suit them."""
 NUMPY: Final[Mapping[torch.dtype, np.dtype[Any]]] = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
 """Types whose arrays need neither casting nor checking of values."""
+
+ANY_RANK: Final = range(1, 65)
+"""Torch has at most 64 dimensions."""
 
 INTEGRAL: Final = {"int64": torch.int64, "bool": torch.bool}
 """Types of a signature that do not follow the module's."""
@@ -35,8 +38,8 @@ class Plan:
     """What predicting needs to know of a module, worked out once."""
 
     inputs: tuple[Input, ...]
-    outputs: Mapping[str, int | None]
-    """The batch dimension of each output; empty where the signature does not know them."""
+    outputs: Mapping[str, Output]
+    """The outputs by name; empty where the signature does not know them."""
     device: torch.device
     floating: torch.dtype
     anchor: tuple[dict[str, nn.Parameter | None], str] | None
@@ -48,6 +51,10 @@ class Plan:
     on_cpu: bool
     certain: bool
     """Whether what fits the signature is known to run."""
+    names: tuple[str, ...]
+    """The inputs' names."""
+    ranks: Collection[int]
+    """How many dimensions an output that is one tensor may have."""
     rows_first: bool
     """Whether the first dimension counts the samples, of the first input and of an output that is one tensor."""
 
@@ -78,7 +85,7 @@ def plan_for(module: nn.Module, signature: Signature) -> Plan:
     certain = all(each.shape is not None and not any(isinstance(side, str) for side in each.sample or ("?",)) for each in inputs)
     return Plan(
         inputs=inputs,
-        outputs={output.name: output.batch for output in signature.outputs},
+        outputs={output.name: output for output in signature.outputs},
         device=device,
         floating=floating,
         anchor=_anchor(module),
@@ -86,7 +93,9 @@ def plan_for(module: nn.Module, signature: Signature) -> Plan:
         sides=inputs[0].sample if inputs else None,
         on_cpu=device.type == "cpu",
         certain=certain,
-        rows_first=bool(inputs) and not inputs[0].batch and not any(output.batch for output in signature.outputs),
+        names=tuple(each.name for each in inputs),
+        ranks={len(output.shape) for output in signature.outputs} or ANY_RANK,
+        rows_first=bool(inputs) and not inputs[0].batch and all(output.batch == 0 for output in signature.outputs),
     )
 
 
@@ -104,10 +113,10 @@ def take(x: Any, plan: Plan, preparation: ImagePreparation) -> Taken:
         return _take_any(x, plan, preparation)
     # The common case, a batch in the network's own type, costs a few microseconds. The copy keeps the caller's array its own.
     if type(x) is np.ndarray and x.dtype == plan.quick and _is_batch(x.shape, plan):
-        ready = torch.from_numpy(x.copy(order="K"))
+        ready = torch.from_numpy(x.copy(order="C"))
         return Taken((ready if plan.on_cpu else ready.to(plan.device),))
-    if type(x) is Tensor and x.dtype is plan.floating and _is_batch(x.shape, plan) and x.layout is torch.strided:
-        return Taken((x.detach().to(plan.device, copy=True),))
+    if type(x) is Tensor and x.dtype is plan.floating and _is_batch(x.shape, plan) and x.layout is torch.strided and not x.is_meta:
+        return Taken((x.detach().to(plan.device).clone(memory_format=torch.contiguous_format),))
     return _take_any(x, plan, preparation)
 
 
@@ -180,18 +189,30 @@ def answer(module: nn.Module, evaluation: AbstractContextManager[None], plan: Pl
     """The answer of *module* to an input. Raises `BatchLost` unless there is one answer a sample."""
     try:
         with torch.inference_mode(), evaluation:
-            output = module(*taken.tensors)
+            output = called(module, taken.tensors, plan.names)
     except FAILURES as cause:
         count = taken.tensors[0].shape[plan.inputs[0].batch or 0] if taken.tensors else 0
         if plan.certain and count:
             raise  # the signature promised that this runs: a fault of the network's code
         raise _did_not_run(plan, taken, cause) from cause
-    if type(output) is Tensor and plan.rows_first and output.ndim and output.shape[0] == taken.tensors[0].shape[0]:
+    if type(output) is Tensor and plan.rows_first and output.ndim in plan.ranks and output.shape[0] == taken.tensors[0].shape[0]:
         arrays: dict[str, Any] = {ONLY: partial(_to_numpy, output, 0)}  # the common case, in less time than the general one
     else:
-        outputs = named_outputs(output)
+        outputs = _unsqueezed(plan, taken, named_outputs(output))
         arrays = {name: partial(_to_numpy, outputs[name], axis) for name, axis in _counted(plan, taken, outputs).items()}
     return Answer(arrays, labels=labels, single=taken.single, steps=taken.steps)
+
+
+def _unsqueezed(plan: Plan, taken: Taken, outputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """*outputs* with the batch dimension that ``squeeze`` takes from the answer to one sample, and to one sample only."""
+    if not taken.tensors or taken.tensors[0].shape[plan.inputs[0].batch or 0] != 1 or plan.outputs.keys() != outputs.keys():
+        return outputs
+    lacking = {
+        name: output.batch
+        for name, output in plan.outputs.items()
+        if output.batch is not None and outputs[name].ndim == len(output.shape) - 1
+    }
+    return {name: tensor.unsqueeze(lacking[name]) if name in lacking else tensor for name, tensor in outputs.items()}
 
 
 def _counted(plan: Plan, taken: Taken, outputs: Mapping[str, Tensor]) -> dict[str, int]:
@@ -199,8 +220,9 @@ def _counted(plan: Plan, taken: Taken, outputs: Mapping[str, Tensor]) -> dict[st
     if not taken.tensors:
         return dict.fromkeys(outputs, 0)
     count = taken.tensors[0].shape[plan.inputs[0].batch or 0]
-    known = plan.outputs if plan.outputs.keys() == outputs.keys() else dict.fromkeys(outputs, 0)
-    batches = {name: axis for name, axis in known.items() if axis is not None}
+    known = plan.outputs if plan.outputs.keys() == outputs.keys() else {}
+    axes = {name: known[name].batch if known else 0 for name in outputs}
+    batches = {name: axis for name, axis in axes.items() if axis is not None}
     for name, axis in batches.items():
         shape = outputs[name].shape
         if axis >= len(shape) or shape[axis] != count:

@@ -20,7 +20,7 @@ from pthway.model.outputs import named_outputs
 MAX_PASSES: Final = 240
 """Forward passes of one inference; honest networks need 10 to 60."""
 MAX_SECONDS: Final = 8.0
-"""Time of one inference; a ResNet-50 takes 0.02 s a pass on meta."""
+"""Processor time of one inference, so that what is found depends little on what else the machine does."""
 MAX_COMPUTED: Final = 1 << 20
 """Numbers of one input where a pass has to compute: it costs what a prediction costs."""
 SMALL_BYTES: Final = 1 << 24
@@ -56,8 +56,9 @@ class Trial:
     ones, whose steps meta unrolls in Python; and where the forward pass asks for values.
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, names: Sequence[str] = ()) -> None:
         self._module = module
+        self._names = names
         small = sum(tensor.nbytes for tensor in [*module.parameters(), *module.buffers()]) <= SMALL_BYTES
         recurrent = any(isinstance(each, nn.RNNBase) for each in module.modules())
         self._must_compute = recurrent
@@ -65,12 +66,12 @@ class Trial:
         """Whether passes compute with the weights, so that large inputs take time."""
         self._twin = twin(module, on_meta=not self.computes)
         self._passes = 0
-        self._start = time.monotonic()
+        self._start = time.thread_time()
 
     def run(self, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[torch.dtype]) -> Pass:
         """What comes out for zeros of these shapes. Raises `Exhausted` beyond the limits."""
         large = sum(math.prod(shape) for shape in shapes) > MAX_COMPUTED
-        if self.computes and not self._must_compute and (large or time.monotonic() - self._start > SMALL_SECONDS):
+        if self.computes and not self._must_compute and (large or time.thread_time() - self._start > SMALL_SECONDS):
             self._turn(on_meta=True)
         if self.computes and large:
             return Pass(None, reason="the forward pass needs values, and an input of this size is not tried", direction=1)
@@ -87,14 +88,14 @@ class Trial:
 
     def _run(self, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[torch.dtype]) -> tuple[Pass, bool]:
         self._passes += 1
-        if self._passes > MAX_PASSES or time.monotonic() - self._start > MAX_SECONDS:
+        if self._passes > MAX_PASSES or time.thread_time() - self._start > MAX_SECONDS:
             raise Exhausted
         device = device_of(self._module) if self.computes else torch.device("meta")
         watch = _Flattened(shapes[0][0] if shapes and shapes[0] else 1)
         try:
             with random_state_kept(), torch.inference_mode(), watch:
                 inputs = [torch.zeros(shape, dtype=dtype, device=device) for shape, dtype in zip(shapes, dtypes, strict=True)]
-                outputs = named_outputs(self._twin(*inputs))
+                outputs = named_outputs(called(self._twin, inputs, self._names))
         except PthwayError as refusal:
             return Pass(None, reason=refusal.what, direction=watch.direction), False
         except Exception as cause:  # noqa: BLE001  # the forward pass is the user's and may raise anything
@@ -138,6 +139,11 @@ class _Flattened(TorchFunctionMode):
 
 def _sign(found: int, wanted: int) -> int:
     return (found > wanted) - (found < wanted)
+
+
+def called(module: nn.Module, inputs: Sequence[Tensor], names: Sequence[str]) -> Any:
+    """What *module* returns. Several inputs go by name, since an example may leave out optional ones between them."""
+    return module(*inputs) if len(names) < 2 else module(**dict(zip(names, inputs, strict=True)))  # noqa: PLR2004
 
 
 def twin(module: nn.Module, *, on_meta: bool) -> nn.Module:
