@@ -131,7 +131,7 @@ def _others(value: int, neighbours: Collection[int]) -> list[int]:
     multiples = [value + each for each in neighbours if 1 < each < value and value % each == 0]
     divided = [each for each in neighbours if value and each > value and each % value == 0]
     divisors = [1, *divided] if divided else []
-    candidates = (value + 1, *multiples, 2 * value, *divisors, value + 2, value - 1, value // 2, value + 4, value + 8, 3 * value)
+    candidates = (value + 1, *multiples, 2 * value, value // 2, *divisors, value + 2, value - 1, value + 4, value + 8, 3 * value)
     return [other for other in dict.fromkeys(candidates) if other != value and other >= min(value, 0)]
 
 

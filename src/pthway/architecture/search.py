@@ -10,8 +10,8 @@ from pthway.architecture.linear import Equation, solve_moves
 from pthway.architecture.probe import Point, Prober, Trace, Variation
 from pthway.architecture.trace import CHILDREN, PRESENT, Feature, Features
 
-MAX_STEPS: Final = 12
-"""Linear constructors need one step, products two or three, squares about six."""
+MAX_STEPS: Final = 20
+"""Linear constructors need one step, products two or three, squares about eight."""
 LARGEST_VALUE: Final = 1 << 20
 """A step beyond is a mistake: no argument of a network in our tests comes near."""
 
@@ -116,7 +116,7 @@ def _targets(prober: Prober, point: Point, moves: Mapping[str, Fraction], variat
     whole = {name: (1 if move > 0 else -1) if tiny and move else round(move) for name, move in moves.items()}
     exact = {name: _within(prober, name, point[name] + move) for name, move in whole.items()}
     yield exact
-    for name in (name for name, move in moves.items() if move.denominator > 1):
+    for name in sorted(moves, key=lambda name: moves[name].denominator == 1):
         for unit in dict.fromkeys(value for other, value in exact.items() if other != name and value > 1):
             yield {**exact, name: _on_grid(point[name], moves[name], unit, 0)}
     steps = {name: variations[name].step for name in moves}
@@ -133,4 +133,6 @@ def _on_grid(here: int, move: Fraction, unit: int, origin: int) -> int:
 
 
 def _within(prober: Prober, name: str, value: int) -> int:
-    return max(min(0, prober.defaults.get(name, 0)), min(value, LARGEST_VALUE))
+    """Return *value* within reason; 0 is one only where it is meant, not where a step goes too far."""
+    low = min(1, prober.defaults.get(name, 1))
+    return max(low, min(value, LARGEST_VALUE)) if value else 0
