@@ -112,7 +112,8 @@ def _with_medians(samples: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
 def ratio(results: dict[str, Any], way: str, other: str, key: str) -> float:
     """The median of the rounds' ratios: what slows a whole round down cancels out, which it would not between two medians."""
     samples = results["samples"]
-    return median(ours / theirs for ours, theirs in zip(samples[way][key], samples[other][key], strict=True))
+    ratios: list[float] = [ours / theirs for ours, theirs in zip(samples[way][key], samples[other][key], strict=True)]
+    return median(ratios)
 
 
 def floors(load: dict[str, Any], inspect: dict[str, Any], predict: dict[str, Any]) -> list[dict[str, Any]]:
