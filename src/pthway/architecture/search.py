@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
@@ -24,6 +24,9 @@ class Outcome:
     trace: Trace
     shown: frozenset[str]
     """The arguments that moved some size somewhere on the way."""
+    foretold: Mapping[str, Variation] = field(default_factory=dict)
+    """The variations of the last step, if every size moved exactly as they foretold: the constructor is linear from there to
+    here, so that varying the same arguments again, or looking for values that integer division hides, would show nothing new."""
 
     @property
     def fits(self) -> bool:
@@ -42,13 +45,14 @@ def search(prober: Prober, start: Point, names: Iterable[str], wanted: Features)
     visited: list[Point] = []
     variations: dict[str, Variation] = {}
     shown: frozenset[str] = frozenset()
+    last: tuple[Point, Trace, Mapping[str, Variation]] | None = None
     for _ in range(MAX_STEPS):
         trace = prober.at(point)
         if trace is None or point in visited:
             break
         visited.append(point)
         if best is None or trace.difference.distance < best.trace.difference.distance:
-            best = Outcome(point, trace, shown)
+            best = Outcome(point, trace, shown, _foretold(last, point, trace))
         if trace.difference.fits:
             break
         concerned = _concerned(trace, wanted, variations) or names
@@ -58,8 +62,24 @@ def search(prober: Prober, start: Point, names: Iterable[str], wanted: Features)
         moves = _moves(trace.features, wanted, moving, prober.defaults.keys())
         if not any(moves.values()):
             break
+        last = (point, trace, moving)
         point = _land(prober, point, moves, variations)
     return best
+
+
+def _foretold(last: tuple[Point, Trace, Mapping[str, Variation]] | None, point: Point, trace: Trace) -> Mapping[str, Variation]:
+    """Return the variations of the *last* step if they are whole-number slopes by single steps and foretell every size here."""
+    if last is None:
+        return {}
+    before, then, variations = last
+    told = {name: each for name, each in variations.items() if each.slopes and each.step == 1}
+    if any(point[name] != before[name] and name not in told for name in point):
+        return {}
+    expected: dict[Feature, Fraction] = {feature: Fraction(size) for feature, size in then.features.items()}
+    for name, each in told.items():
+        for feature, slope in each.slopes.items():
+            expected[feature] = expected.get(feature, Fraction(0)) + slope * (point[name] - before[name])
+    return told if expected == trace.features else {}
 
 
 def _concerned(trace: Trace, wanted: Features, variations: Mapping[str, Variation]) -> list[str]:

@@ -113,7 +113,7 @@ def take(x: Any, plan: Plan, preparation: ImagePreparation) -> Taken:
         return _take_any(x, plan, preparation)
     # The common case, a batch in the network's own type, costs a few microseconds. The copy keeps the caller's array its own.
     if type(x) is np.ndarray and x.dtype == plan.quick and _is_batch(x.shape, plan):
-        ready = torch.from_numpy(x.copy(order="C"))
+        ready = torch.from_numpy(x.copy())
         return Taken((ready if plan.on_cpu else ready.to(plan.device),))
     if type(x) is Tensor and x.dtype is plan.floating and _is_batch(x.shape, plan) and x.layout is torch.strided and not x.is_meta:
         return Taken((x.detach().to(plan.device).clone(memory_format=torch.contiguous_format),))
@@ -195,7 +195,7 @@ def answer(module: nn.Module, evaluation: AbstractContextManager[None], plan: Pl
         if plan.certain and count:
             raise  # the signature promised that this runs: a fault of the network's code
         raise _did_not_run(plan, taken, cause) from cause
-    if type(output) is Tensor and plan.rows_first and output.ndim in plan.ranks and output.shape[0] == taken.tensors[0].shape[0]:
+    if type(output) is Tensor and plan.rows_first and output.ndim in plan.ranks and output.size(0) == taken.tensors[0].size(0):
         arrays: dict[str, Any] = {ONLY: partial(_to_numpy, output, 0)}  # the common case, in less time than the general one
     else:
         outputs = _unsqueezed(plan, taken, named_outputs(output))
