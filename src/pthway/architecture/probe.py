@@ -9,13 +9,15 @@ from fractions import Fraction
 from itertools import combinations, cycle
 from typing import Final
 
-from pthway.architecture.build import build, shapes, trial
+from pthway.architecture.build import Bound, build, shapes, trial
 from pthway.architecture.difference import Difference, Shape, Shaped, compare
 from pthway.architecture.match import Architecture
 from pthway.architecture.trace import Feature, Features, features, moved
 
 MAX_BUILDS: Final = 200
 """The hardest of our test networks needs under 80; a build takes 1 to 100 ms."""
+LEAST_BOUND: Final = 1 << 26
+"""Numbers that one tensor of a trial may always have: buffers that no file holds, such as an attention mask, stay below."""
 PRIMES: Final = (5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
 """Small, because one of them may turn out to be a depth."""
 LARGEST_DEFAULT: Final = 64
@@ -90,7 +92,9 @@ class Prober:
         # The author's own choice may be deeper than the checkpoint, and counts if it builds at all; a probe is bounded.
         if not arguments:
             return shapes(build(self.architecture, self.given).module)
-        return trial(self.architecture, {**self.given, **arguments}, limit=4 * len(self.found) + 1000)
+        numbers = sum(math.prod(tensor.shape) for tensor in self.found.values())
+        bound = Bound(4 * len(self.found) + 1000, 4 * numbers + LEAST_BOUND)
+        return trial(self.architecture, {**self.given, **arguments}, bound)
 
     def vary(self, point: Point, name: str) -> Variation:
         """Return what changes when *name* alone leaves its value at *point*, by the smallest step that shows."""

@@ -116,14 +116,15 @@ def _land(prober: Prober, point: Point, moves: Mapping[str, Fraction], variation
     What forbids it may be an argument without a trace (heads, groups), and 1 divides everything; or a value that has to be a
     multiple of a step, or of another argument (the size of an image and of its patches).
     """
-    silent = [name for name, variation in variations.items() if not variation.slopes]
-    for targets in _targets(prober, point, moves, variations):
-        for relaxed in ({}, *({name: 1} for name in silent), dict.fromkeys(silent, 1)):
-            landing = {**point, **targets, **relaxed}
-            if landing != point and prober.at(landing) is not None:
-                return landing
+    exact, *others = _targets(prober, point, moves, variations)
+    silent = dict.fromkeys((name for name, variation in variations.items() if not variation.slopes), 1)
+    relaxed = [exact | {name: 1} for name in silent] if len(silent) > 1 else []
+    for targets in (exact, *relaxed, exact | silent, *others, *(other | silent for other in others)):
+        landing = {**point, **targets}
+        if landing != point and prober.at(landing) is not None:
+            return landing
     landing = dict(point)
-    for targets in _targets(prober, point, moves, variations):
+    for targets in (exact, *others):
         for name, value in targets.items():
             if prober.at({**landing, name: value}) is not None:
                 landing[name] = value
@@ -136,7 +137,7 @@ def _targets(prober: Prober, point: Point, moves: Mapping[str, Fraction], variat
     whole = {name: (1 if move > 0 else -1) if tiny and move else round(move) for name, move in moves.items()}
     exact = {name: _within(prober, name, point[name] + move) for name, move in whole.items()}
     yield exact
-    for name in sorted(moves, key=lambda name: moves[name].denominator == 1):
+    for name in sorted((name for name in moves if moves[name]), key=lambda name: moves[name].denominator == 1):
         for unit in dict.fromkeys(value for other, value in exact.items() if other != name and value > 1):
             yield {**exact, name: _on_grid(point[name], moves[name], unit, 0)}
     steps = {name: variations[name].step for name in moves}
