@@ -75,3 +75,14 @@ def test_shared_and_absent_submodules_are_met_once_and_skipped() -> None:
     with Evaluation(module):
         assert not module.one.training
     assert module.one.training
+
+
+def test_a_module_is_at_rest_only_where_nobody_is_about_to_restore_a_flag() -> None:
+    module = nn.Sequential(nn.Linear(2, 2), nn.Dropout())
+    evaluation = Evaluation(module)
+    assert evaluation.needed
+    with evaluation:
+        assert not any(each.training for each in module.modules())
+        assert evaluation.needed
+    module.eval()
+    assert not evaluation.needed

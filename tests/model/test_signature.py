@@ -305,3 +305,13 @@ def test_a_limit_says_what_it_holds() -> None:
 def test_a_signature_prints_as_a_line() -> None:
     signature = infer(nn.Linear(784, 10))
     assert str(signature) == "input: float32 (batch, 784) → output: float32 (batch, 10)"
+
+
+def test_the_number_of_threads_is_as_before() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        infer(nn.Conv2d(3, 4, 3))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -137,7 +137,8 @@ def _targets(prober: Prober, point: Point, moves: Mapping[str, Fraction], variat
     whole = {name: (1 if move > 0 else -1) if tiny and move else round(move) for name, move in moves.items()}
     exact = {name: _within(prober, name, point[name] + move) for name, move in whole.items()}
     yield exact
-    for name in sorted((name for name in moves if moves[name]), key=lambda name: moves[name].denominator == 1):
+    # What was solved to a whole number, and what is small, is more likely the divisor than the multiple.
+    for name in sorted((name for name in moves if moves[name]), key=lambda name: (moves[name].denominator == 1, -exact[name])):
         for unit in dict.fromkeys(value for other, value in exact.items() if other != name and value > 1):
             yield {**exact, name: _on_grid(point[name], moves[name], unit, 0)}
     steps = {name: variations[name].step for name in moves}

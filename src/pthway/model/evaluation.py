@@ -21,6 +21,12 @@ class Evaluation:
         self._inside = 0
         self._training: list[nn.Module] = []
 
+    @property
+    def needed(self) -> bool:
+        """Whether some submodule is in training mode, or would be but for a thread that is inside."""
+        with self._lock:  # flags seen while another thread is about to restore them would be no module at rest
+            return self._inside > 0 or _trains(self._module)
+
     def __enter__(self) -> None:
         with self._lock:
             self._inside += 1
@@ -36,6 +42,21 @@ class Evaluation:
                 for each in self._training:
                     each.training = True
                 self._training = []
+
+
+def _trains(module: nn.Module) -> bool:
+    """Whether any submodule is in training mode. On the path of every prediction: leaves are looked at without being queued."""
+    if module.training:
+        return True
+    waiting, seen = [module], {module}
+    for each in waiting:
+        for child in each._modules.values():
+            if child is not None and child.training:
+                return True
+            if child is not None and child._modules and child not in seen:
+                seen.add(child)
+                waiting.append(child)
+    return False
 
 
 def _in_training(module: nn.Module) -> list[nn.Module]:

@@ -13,7 +13,7 @@ from pthway.model.batch_axis import batch_by_influence, batch_by_shape
 from pthway.model.infer import OTHER_SAMPLES, SAMPLES, STEPS, infer, parameter_names, symbolic_outputs
 from pthway.model.intake import to_tensor
 from pthway.model.signature import BATCH, Dim, Input, Signature, written
-from pthway.model.trial import Exhausted, Trial, dtype_of
+from pthway.model.trial import Exhausted, Trial, dtype_of, one_thread
 
 SIDES: Final = {3: ("height", "width"), 2: ("length",)}
 """Names of free sizes, by how many dimensions follow the batch; the last ones of the shape bear them."""
@@ -38,6 +38,7 @@ class _Example:
         return {(which, axis): size for which in range(len(self.shapes))}
 
 
+@one_thread()
 def infer_from(module: nn.Module, example: object) -> Signature:
     """The signature of *module*, found by trying, or else with the names, types and shapes of *example*: a batch of inputs.
 

@@ -12,7 +12,7 @@ from pthway.model.batch_axis import batch_by_influence, batch_by_shape
 from pthway.model.entries import Hypothesis, Kind, hypotheses
 from pthway.model.signature import BATCH, Dim, Input, Limit, Output, Signature
 from pthway.model.sizes import IMAGES, LENGTHS, Range, Search, Sizes
-from pthway.model.trial import Exhausted, Pass, Trial
+from pthway.model.trial import Exhausted, Pass, Trial, one_thread
 
 SAMPLES: Final = 3
 """Samples of a pass: with one or two, a folded batch could go unseen."""
@@ -36,6 +36,7 @@ class _Found:
     notes: tuple[str, ...] = ()
 
 
+@one_thread()
 def infer(module: nn.Module) -> Signature:
     """The signature of *module*, as far as its layers and forward passes on the meta device tell.
 

@@ -18,7 +18,7 @@ from pthway.model.evaluation import Evaluation
 from pthway.model.example import infer_from
 from pthway.model.infer import infer
 from pthway.model.intake import to_tensor
-from pthway.model.prediction import Plan, answer, plan_for, take
+from pthway.model.prediction import Plan, answer, plan_for, quick_answer, take
 from pthway.model.signature import Signature
 from pthway.model.trial import device_of, dtype_of
 
@@ -87,7 +87,8 @@ class Model:
         plan = self._plan
         if plan is None or not plan.holds:
             plan = self._renewed(plan)
-        return answer(self.module, self._evaluation, plan, take(x, plan, preparation), self.labels)
+        found = quick_answer(self.module, self._evaluation, plan, x, self.labels)
+        return found if found is not None else answer(self.module, self._evaluation, plan, take(x, plan, preparation), self.labels)
 
     def check(self, x: Any = None) -> CheckReport:
         """What tests of the model show: finite weights and outputs, the same twice, the same alone as in a batch.

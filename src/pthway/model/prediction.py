@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from pthway.data.prepare import ImagePreparation, prepare_image, read_input
 from pthway.data.present import Answer
 from pthway.errors import BatchLost, InputRefused
+from pthway.model.evaluation import Evaluation
 from pthway.model.intake import as_batch, cast, to_tensor
 from pthway.model.outputs import ONLY, named_outputs
 from pthway.model.signature import Dim, Input, Output, Signature, written
@@ -45,18 +45,15 @@ class Plan:
     anchor: tuple[dict[str, nn.Parameter | None], str] | None
     """Where the first parameter is kept, by which a later move or change of type is noticed."""
     quick: np.dtype[Any] | None
-    """The numpy type of the only input, if arrays of it need no conversion."""
+    """The numpy type of the only input, if arrays of it need no conversion, the module is on the CPU, and it has one output."""
     sides: tuple[Dim, ...] | None
     """The shape of one sample of the first input."""
-    on_cpu: bool
     certain: bool
     """Whether what fits the signature is known to run."""
     names: tuple[str, ...]
     """The inputs' names."""
     ranks: Collection[int]
     """How many dimensions an output that is one tensor may have."""
-    rows_first: bool
-    """Whether the first dimension counts the samples, of the first input and of an output that is one tensor."""
 
     @property
     def holds(self) -> bool:
@@ -81,7 +78,8 @@ def plan_for(module: nn.Module, signature: Signature) -> Plan:
     """What there is to know of *module* before any input comes."""
     inputs, floating, device = signature.inputs, dtype_of(module), device_of(module)
     only = inputs[0] if len(inputs) == 1 else None
-    simple = only is not None and only.shape is not None and only.batch == 0 and only.dtype == _short(floating)
+    plain = only is not None and only.shape is not None and only.batch == 0 and only.dtype == _short(floating)
+    simple = plain and device.type == "cpu" and [output.batch for output in signature.outputs] == [0]
     certain = all(each.shape is not None and not any(isinstance(side, str) for side in each.sample or ("?",)) for each in inputs)
     return Plan(
         inputs=inputs,
@@ -91,11 +89,9 @@ def plan_for(module: nn.Module, signature: Signature) -> Plan:
         anchor=_anchor(module),
         quick=NUMPY.get(floating) if simple else None,
         sides=inputs[0].sample if inputs else None,
-        on_cpu=device.type == "cpu",
         certain=certain,
         names=tuple(each.name for each in inputs),
         ranks={len(output.shape) for output in signature.outputs} or ANY_RANK,
-        rows_first=bool(inputs) and not inputs[0].batch and all(output.batch == 0 for output in signature.outputs),
     )
 
 
@@ -107,24 +103,35 @@ def _anchor(module: nn.Module) -> tuple[dict[str, nn.Parameter | None], str] | N
     return None
 
 
+def quick_answer(module: nn.Module, evaluation: Evaluation, plan: Plan, x: object, labels: Sequence[str] | None) -> Answer | None:
+    """The answer in the common case, within microseconds of the forward pass; None in every other, which `answer` then takes.
+
+    The common case is a batch in the network's own type and shape on the CPU, a module at rest in evaluation mode, and one output.
+    The copy keeps the caller's array its own.
+    """
+    if type(x) is np.ndarray:
+        if x.dtype != plan.quick or x.shape[1:] != plan.sides or evaluation.needed:
+            return None
+        ready = torch.from_numpy(x.copy())
+    elif type(x) is Tensor:
+        suits = plan.quick is not None and x.dtype is plan.floating and x.shape[1:] == plan.sides
+        if not suits or not x.is_cpu or x.layout is not torch.strided or evaluation.needed:
+            return None
+        ready = x.detach().clone(memory_format=torch.contiguous_format)
+    else:
+        return None
+    try:
+        with torch.inference_mode():
+            output = module(ready)
+    except FAILURES:
+        return None
+    if type(output) is not Tensor or output.ndim not in plan.ranks or output.size(0) != ready.size(0):
+        return None
+    return Answer({ONLY: partial(_to_numpy, output, 0)}, labels=labels)
+
+
 def take(x: Any, plan: Plan, preparation: ImagePreparation) -> Taken:
     """*x* as tensors of the types and shapes that the network takes. Raises `InputRefused` for what does not fit."""
-    if plan.quick is None:
-        return _take_any(x, plan, preparation)
-    # The common case, a batch in the network's own type, costs a few microseconds. The copy keeps the caller's array its own.
-    if type(x) is np.ndarray and x.dtype == plan.quick and _is_batch(x.shape, plan):
-        ready = torch.from_numpy(x.copy())
-        return Taken((ready if plan.on_cpu else ready.to(plan.device),))
-    if type(x) is Tensor and x.dtype is plan.floating and _is_batch(x.shape, plan) and x.layout is torch.strided and not x.is_meta:
-        return Taken((x.detach().to(plan.device).clone(memory_format=torch.contiguous_format),))
-    return _take_any(x, plan, preparation)
-
-
-def _is_batch(shape: tuple[int, ...], plan: Plan) -> bool:
-    return shape[1:] == plan.sides or plan.inputs[0].takes(shape)
-
-
-def _take_any(x: Any, plan: Plan, preparation: ImagePreparation) -> Taken:
     named, steps = _named(x, plan, preparation)
     tensors: list[Tensor] = []
     singles: dict[str, bool] = {}
@@ -185,7 +192,7 @@ def _is_image(x: object) -> bool:
     return pillow is not None and isinstance(x, pillow.Image)
 
 
-def answer(module: nn.Module, evaluation: AbstractContextManager[None], plan: Plan, taken: Taken, labels: Sequence[str] | None) -> Answer:
+def answer(module: nn.Module, evaluation: Evaluation, plan: Plan, taken: Taken, labels: Sequence[str] | None) -> Answer:
     """The answer of *module* to an input. Raises `BatchLost` unless there is one answer a sample."""
     try:
         with torch.inference_mode(), evaluation:
@@ -195,11 +202,8 @@ def answer(module: nn.Module, evaluation: AbstractContextManager[None], plan: Pl
         if plan.certain and count:
             raise  # the signature promised that this runs: a fault of the network's code
         raise _did_not_run(plan, taken, cause) from cause
-    if type(output) is Tensor and plan.rows_first and output.ndim in plan.ranks and output.size(0) == taken.tensors[0].size(0):
-        arrays: dict[str, Any] = {ONLY: partial(_to_numpy, output, 0)}  # the common case, in less time than the general one
-    else:
-        outputs = _unsqueezed(plan, taken, named_outputs(output))
-        arrays = {name: partial(_to_numpy, outputs[name], axis) for name, axis in _counted(plan, taken, outputs).items()}
+    outputs = _unsqueezed(plan, taken, named_outputs(output))
+    arrays = {name: partial(_to_numpy, outputs[name], axis) for name, axis in _counted(plan, taken, outputs).items()}
     return Answer(arrays, labels=labels, single=taken.single, steps=taken.steps)
 
 
