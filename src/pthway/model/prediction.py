@@ -110,22 +110,23 @@ def quick_answer(module: nn.Module, evaluation: Evaluation, plan: Plan, x: objec
     The copy keeps the caller's array its own.
     """
     if type(x) is np.ndarray:
-        if x.dtype != plan.quick or x.shape[1:] != plan.sides or evaluation.needed:
+        if x.dtype != plan.quick or x.shape[1:] != plan.sides or not x.flags.carray or evaluation.needed:
             return None
-        ready = torch.from_numpy(x.copy())
+        given = torch.from_numpy(x)
     elif type(x) is Tensor:
         suits = plan.quick is not None and x.dtype is plan.floating and x.shape[1:] == plan.sides
         if not suits or not x.is_cpu or x.layout is not torch.strided or evaluation.needed:
             return None
-        ready = x.detach().clone(memory_format=torch.contiguous_format)
+        given = x.detach()
     else:
         return None
     try:
         with torch.inference_mode():
-            output = module(ready)
+            # torch's own memory is aligned; a copy that numpy makes is not, and slows small layers down by a tenth.
+            output = module(given.clone(memory_format=torch.contiguous_format))
     except FAILURES:
         return None
-    if type(output) is not Tensor or output.ndim not in plan.ranks or output.size(0) != ready.size(0):
+    if type(output) is not Tensor or output.ndim not in plan.ranks or output.size(0) != given.size(0):
         return None
     return Answer({ONLY: partial(_to_numpy, output, 0)}, labels=labels)
 
