@@ -17,7 +17,7 @@ from torch import nn
 import pthway
 from pthway import errors
 from pthway.checkpoint.safety import Verdict
-from pthway.checkpoint.soundness import NonFinite, non_finite, survey
+from pthway.checkpoint.soundness import NonFinite, non_finite
 
 
 def network() -> nn.Module:
@@ -175,8 +175,7 @@ def test_terminal_escapes_in_names_are_shown_escaped(tmp_path: Path) -> None:
 
 
 def counted(checkpoint: pthway.Checkpoint) -> dict[str, NonFinite]:
-    tensors = checkpoint.choose().tensors
-    return non_finite(checkpoint.container, tensors, survey(checkpoint.container, tensors.values()))
+    return non_finite(checkpoint.container, checkpoint.choose().tensors)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "complex64", "float8_e5m2"])

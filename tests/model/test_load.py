@@ -127,6 +127,19 @@ def test_a_prefix_is_renamed_as_asked(tmp_path: Path) -> None:
     assert "renamed to '' as asked" in str(model.report)
 
 
+def test_a_prefix_is_added_as_the_error_proposes(tmp_path: Path) -> None:
+    class Wrapped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = Net(6)
+
+    path = saved(tmp_path / "m.pth", trained().state_dict())
+    with pytest.raises(errors.Mismatch) as caught:
+        pthway.load(path, Wrapped)
+    rename = eval(caught.value.fix.partition("rename=")[2].rstrip(")"))
+    assert torch.equal(pthway.load(path, Wrapped, rename=rename).module.net(X), by_hand(trained()))
+
+
 def test_a_network_that_calls_a_part_module_keeps_its_names(tmp_path: Path) -> None:
     class Outer(nn.Module):
         def __init__(self) -> None:

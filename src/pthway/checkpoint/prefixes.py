@@ -58,12 +58,12 @@ def common_prefixes(state: StateDict) -> list[str]:
 
 
 def renamed_by_user(state: StateDict, rename: Mapping[str, str]) -> StateDict:
-    """*state* with the user's names: ``{"old": "new"}`` for one name, ``{"old.": "new."}`` for all below it.
+    """*state* with the user's names: ``{"old": "new"}`` for one name, ``{"old.": "new."}`` for all below it, ``{"": "new."}`` for all.
 
     Raises `UsageError` for an entry that no name has.
     """
     for old, new in rename.items():
-        whole = not old.endswith(".")
+        whole = old != "" and not old.endswith(".")
         hits = [name for name in state.tensors if (name == old if whole else name.startswith(old))]
         if not hits:
             raise UsageError(

@@ -1,6 +1,6 @@
 """NaN and infinity in the weights, found in the same pass over the bytes that compares the checksums."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,27 +25,21 @@ class NonFinite:
         return " and ".join(f"{count:,} {name}" for count, name in ((self.nan, "NaN"), (self.infinite, "infinite")) if count)
 
 
-def survey(container: Container, tensors: Iterable[AnyTensor]) -> frozenset[str]:
-    """The keys of storages that may hold NaN or infinity. Every byte is read once, and its checksum compared on the way.
+def non_finite(container: Container, tensors: Mapping[str, AnyTensor]) -> dict[str, NonFinite]:
+    """The tensors that hold NaN or infinity, by name. Every byte is read once, and its checksum compared on the way.
 
-    Needs only storages, so that it can run beside the search for the architecture, which decides the tensors' names.
     Raises `CorruptFile` for bytes that are not those that were saved.
     """
-    strided = {spec.storage.key: spec for spec in tensors if isinstance(spec, TensorSpec) and spec.dtype in NUMPY_TYPES}
-    suspects = {key for key, spec in strided.items() if not container.maps(spec.storage)}
+    strided = {name: spec for name, spec in tensors.items() if isinstance(spec, TensorSpec) and spec.dtype in NUMPY_TYPES}
+    storages = {spec.storage.key: (spec.storage, spec.dtype) for spec in strided.values()}
+    suspects: set[str] = set()
 
     def look(storage: StorageSpec, chunk: memoryview) -> None:
-        if not _surely_finite(chunk, strided[storage.key].dtype):
+        if not _surely_finite(chunk, storages[storage.key][1]):
             suspects.add(storage.key)
 
-    container.check([spec.storage for spec in strided.values()], look)
-    return frozenset(suspects)
-
-
-def non_finite(container: Container, tensors: Mapping[str, AnyTensor], suspects: frozenset[str]) -> dict[str, NonFinite]:
-    """The tensors that hold NaN or infinity, by name, counted in the storages that a `survey` suspects."""
-    suspected = {name: spec for name, spec in tensors.items() if isinstance(spec, TensorSpec) and spec.storage.key in suspects}
-    counted = {name: _count(array(container, spec, name)) for name, spec in suspected.items()}
+    container.check([storage for storage, _ in storages.values()], look)
+    counted = {name: _count(array(container, spec, name)) for name, spec in strided.items() if spec.storage.key in suspects}
     return {name: found for name, found in counted.items() if found.nan or found.infinite}
 
 

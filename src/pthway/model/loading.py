@@ -3,7 +3,6 @@
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from pthway.checkpoint import Checkpoint, StateDict, open_checkpoint
 from pthway.checkpoint.checkpoint import ambiguous
 from pthway.checkpoint.prefixes import as_saved, common_prefixes, renamed_by_user, without_prefix
 from pthway.checkpoint.safety import Verdict, refusal
-from pthway.checkpoint.soundness import NonFinite, non_finite, survey
+from pthway.checkpoint.soundness import NonFinite, non_finite
 from pthway.checkpoint.torch_tensors import tensors
 from pthway.errors import ArchitectureNotFound, Mismatch, PthwayWarning, WholeModule
 from pthway.model.assemble import Assembly, assemble
@@ -87,11 +86,8 @@ def load(
         raise _nameless(checkpoint, candidates)
     found = resolve(architecture)
     renamed = [renamed_by_user(state, rename or {}) for state in candidates]
-    with ThreadPoolExecutor(1) as beside:
-        # The bytes are read while the architecture is built: the two take about as long, and share no data.
-        surveyed = beside.submit(survey, checkpoint.container, [spec for state in renamed for spec in state.tensors.values()])
-        state, match = _fit(checkpoint, renamed, found, arguments, solve if strict else solve_nearest)
-        sound = non_finite(checkpoint.container, state.tensors, surveyed.result())
+    state, match = _fit(checkpoint, renamed, found, arguments, solve if strict else solve_nearest)
+    sound = non_finite(checkpoint.container, state.tensors)
     built = build(found, match.call)
     assembly = assemble(
         built.module,
