@@ -165,15 +165,16 @@ class _WithoutFills(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         named = kwargs or {}
+        name = getattr(func, "__name__", "")
         filled = args[0] if args else named.get("tensor")
-        target = filled if getattr(func, "__name__", "") in FILLS else named.get("out")
+        target = filled if name in FILLS else named.get("out")
         if isinstance(target, Tensor) and target.is_meta:
             return target
-        if self.bound is not None and getattr(func, "__name__", "") in FACTORIES:
+        if self.bound is not None and name in FACTORIES:
             weightless = func(*args, **{**named, "device": "meta"})
             if weightless.numel() > self.bound.numbers:
                 raise TooManyParameters(f"a tensor of {weightless.numel():,} numbers")
-            if func is torch.empty and "device" not in named:
+            if name == "empty" and named.get("device") is None:
                 return weightless  # a trial keeps nothing but shapes, and asking the system for memory is most of its cost
         return func(*args, **named)
 
