@@ -11,7 +11,7 @@ import numpy as np
 from pthway.checkpoint.arrays import NUMPY_TYPES, Array
 from pthway.checkpoint.casting import change
 from pthway.checkpoint.checkpoint import Checkpoint
-from pthway.checkpoint.streams import Readable
+from pthway.checkpoint.streams import Readable, check_booleans
 from pthway.errors import Unrepresentable
 from pthway.formats.tensors import AnyTensor, TensorSpec
 
@@ -80,7 +80,7 @@ def _difference(name: str, one: AnyTensor | None, two: AnyTensor | None, a: Read
     counted = _Count()
     if isinstance(one, TensorSpec) and isinstance(two, TensorSpec):
         for left, right in zip(a.pieces(one), b.pieces(two), strict=True):
-            counted.compare(_numbers(left, one), _numbers(right, two))
+            counted.compare(_numbers(left, one, name), _numbers(right, two, name))
     if one.dtype == two.dtype and not counted.differing:
         return None
     kind = Kind.NUMBERS if one.dtype == two.dtype else Kind.TYPE
@@ -116,8 +116,10 @@ class _Count:
         return self.largest if known else None, self.relative if known else None, self.not_finite
 
 
-def _numbers(piece: memoryview, spec: TensorSpec) -> Array:
-    resolved = change(spec, spec.dtype, "")(piece) if spec.conjugate or spec.negative else piece
+def _numbers(piece: memoryview, spec: TensorSpec, name: str) -> Array:
+    if spec.dtype == "bool":
+        check_booleans(piece, name)
+    resolved = change(spec, spec.dtype, name)(piece) if spec.conjugate or spec.negative else piece
     return np.frombuffer(resolved, NUMPY_TYPES[spec.dtype])
 
 

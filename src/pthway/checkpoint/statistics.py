@@ -1,6 +1,5 @@
 """What the numbers of each tensor are like: exact counts and extremes, mean and deviation, in one pass and bounded memory."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import gettempdir
@@ -10,7 +9,7 @@ import numpy as np
 
 from pthway.checkpoint.arrays import NUMPY_TYPES, Array
 from pthway.checkpoint.casting import change
-from pthway.checkpoint.streams import Reading, feed
+from pthway.checkpoint.streams import Reading, check_booleans, feed
 from pthway.formats import Container
 from pthway.formats.tensors import AnyTensor, TensorSpec
 
@@ -37,17 +36,18 @@ def statistics(container: Container, tensors: Mapping[str, AnyTensor]) -> dict[s
     longest type for wider numbers. Raises `CorruptFile`.
     """
     dense = {name: spec for name, spec in tensors.items() if isinstance(spec, TensorSpec) and spec.dtype in NUMPY_TYPES}
-    sums = {name: _Sums(spec) for name, spec in dense.items()}
-    feed(container, [Reading(spec, sums[name].take) for name, spec in dense.items()], Path(os.environ.get("TMPDIR", gettempdir())))
+    sums = {name: _Sums(name, spec) for name, spec in dense.items()}
+    feed(container, [Reading(spec, sums[name].take) for name, spec in dense.items()], Path(gettempdir()))
     return {name: of.result() for name, of in sums.items()}
 
 
 class _Sums:
     """What has been seen of one tensor; parts are joined as Chan, Golub and LeVeque do, so that nothing large cancels."""
 
-    def __init__(self, spec: TensorSpec) -> None:
+    def __init__(self, name: str, spec: TensorSpec) -> None:
+        self.name = name
         self.kind = NUMPY_TYPES[spec.dtype]
-        self.resolve = change(spec, spec.dtype, "") if spec.conjugate or spec.negative else None
+        self.resolve = change(spec, spec.dtype, name) if spec.conjugate or spec.negative else None
         self.wide = _wide(self.kind)
         self.count = self.nan = self.infinite = self.zeros = 0
         self.mean: Any = self.wide.type(0)
@@ -58,6 +58,8 @@ class _Sums:
 
     def take(self, piece: memoryview) -> None:
         """Add the next numbers."""
+        if self.kind == np.bool_:
+            check_booleans(piece, self.name)
         numbers: Array = np.frombuffer(self.resolve(piece) if self.resolve else piece, self.kind)
         if self.kind.kind not in "biufc":
             numbers = numbers.astype(np.float32)
@@ -89,8 +91,10 @@ class _Sums:
 
     def result(self) -> Statistics:
         """The statistics of what was seen."""
+        plain = complex if self.wide.kind == "c" else float
+        mean = plain(self.mean) if self.count else None
         std = float(np.sqrt(self.spread / self.count)) if self.count else None
-        return Statistics(self.smallest, self.largest, self.mean.item() if self.count else None, std, self.nan, self.infinite, self.zeros)
+        return Statistics(self.smallest, self.largest, mean, std, self.nan, self.infinite, self.zeros)
 
 
 def _wide(kind: np.dtype[Any]) -> np.dtype[Any]:
