@@ -1,23 +1,17 @@
 """The bytes of the tensors on their way from the file they are in to the file that is written."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
-from typing import Final
 
 from pthway import _lazy
 from pthway.checkpoint.streams import Reading, Take, check_booleans, feed
 from pthway.checkpoint.writing.layout import Layout, Placed
 from pthway.checkpoint.writing.new_file import new_file, write
 from pthway.formats import Container
-from pthway.formats.limits import MIB
 
 Progress = Callable[[int, int], None]
 """Is told how many bytes of how many are written."""
-
-_WRITE_BACK: Final = 32 * MIB
-"""Bytes after which the system is asked to begin writing to the disk, so that less is left to wait for at the end."""
 
 
 def transfer(container: Container, layout: Layout, path: Path, progress: Progress | None) -> None:
@@ -49,7 +43,7 @@ class _Writer:
 
     def __init__(self, descriptor: int, placed: Placed, meter: _Meter) -> None:
         self.descriptor, self.block, self.meter = descriptor, placed.block, meter
-        self.at = self.begun = placed.at
+        self.at = placed.at
         self.checksummed = placed.before is not None
         self.crc32 = _lazy.load("zlib_ng.zlib_ng:crc32")
         self.checksum: int = self.crc32(placed.before or b"")
@@ -75,7 +69,4 @@ class _Writer:
             self.checksum = self.crc32(piece, self.checksum)
         write(self.descriptor, piece, self.at)
         self.at += len(piece)
-        if self.at - self.begun >= _WRITE_BACK:
-            os.posix_fadvise(self.descriptor, self.begun, self.at - self.begun, os.POSIX_FADV_DONTNEED)
-            self.begun = self.at
         self.meter.add(len(piece))
