@@ -74,7 +74,6 @@ FILES = {
     "json error": (b'{"error": "Repository not found"}', errors.NotWeights, RuntimeError, 'JSON text: \'{"error"'),
     "gzip": (gzip.compress(b"x" * 100), errors.NotWeights, RuntimeError, "compressed with gzip"),
     "plain pickle": (pickle.dumps({"a": 1}), errors.NotWeights, pickle.UnpicklingError, "Python pickle"),
-    "safetensors": (struct.pack("<Q", 2) + b"{}", errors.NotWeights, RuntimeError, "safetensors"),
     "text": ("weights go here ü".encode(), errors.NotWeights, RuntimeError, "is text, not weights"),
     "noise": (bytes(range(7, 256)), errors.NotWeights, RuntimeError, "not a file that torch.save writes"),
     "four bytes": (b"PK\x03\x04", errors.TruncatedFile, EOFError, "cut off at 4 bytes"),

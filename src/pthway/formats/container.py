@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final, final
 
 from pthway import _lazy
-from pthway.formats import legacy, limits, not_weights, torch_zip
+from pthway.formats import limits, recognise
 from pthway.formats.file_bytes import FileBytes
 from pthway.formats.parts import Parts
 from pthway.formats.tensors import DTYPES, StorageSpec
-from pthway.formats.zip_archive import LOCAL_SIGNATURE, checksum_error, read_record
+from pthway.formats.zip_archive import checksum_error, read_record
 
 _CHUNK: Final = limits.MIB
 """Bytes that are checked at a time: they stay in the processor's cache between two looks."""
@@ -27,11 +27,11 @@ class Container:
     Bytes are checked against their checksum once, before they are first given out.
     """
 
-    __slots__ = ("_checked", "_map", "_unpacked", "parts", "source")
+    __slots__ = ("_checked", "_maps", "_unpacked", "parts", "source")
 
     def __init__(self, source: FileBytes, parts: Parts) -> None:
         self.source, self.parts = source, parts
-        self._map: mmap.mmap | None = None
+        self._maps: dict[int, mmap.mmap] = {}
         self._checked: set[str] = set()
         self._unpacked: dict[str, memoryview] = {}
 
@@ -53,9 +53,10 @@ class Container:
         place = self.parts.places[spec.key]
         if self.maps(spec):
             self.check([spec])
-            if self._map is None:
-                self._map = self.source.map()
-            return memoryview(self._map)[place.offset : place.offset + place.size]
+            descriptor = place.source.descriptor
+            if descriptor not in self._maps:
+                self._maps[descriptor] = place.source.map()
+            return memoryview(self._maps[descriptor])[place.offset : place.offset + place.size]
         if spec.key not in self._unpacked:
             self._unpacked[spec.key] = memoryview(self._copied(spec))
         return self._unpacked[spec.key]
@@ -73,7 +74,8 @@ class Container:
                 list(pool.map(lambda spec: self._check_one(spec, look), todo))
         elif todo:
             self._check_one(todo[0], look)
-        self.source.check_unchanged()
+        for source in {self.parts.places[spec.key].source for spec in specs}:
+            source.check_unchanged()
         self._checked.update(spec.key for spec in todo)
 
     def _check_one(self, spec: StorageSpec, look: Callable[[StorageSpec, memoryview], None] | None) -> None:
@@ -85,21 +87,21 @@ class Container:
         buffer = memoryview(bytearray(min(_CHUNK, place.size)))
         for at in range(0, place.size, _CHUNK):
             chunk = buffer[: min(_CHUNK, place.size - at)]
-            if os.preadv(self.source.descriptor, [chunk], place.offset + at) != len(chunk):
-                raise self.source.changed()
+            if os.preadv(place.source.descriptor, [chunk], place.offset + at) != len(chunk):
+                raise place.source.changed()
             if place.record is not None:
                 crc = crc32(chunk, crc)
             if look is not None:
                 look(spec, chunk)
         if place.record is not None and crc != place.record.crc:
-            raise checksum_error(self.source, place.record)
+            raise checksum_error(place.source, place.record)
 
     def _copied(self, spec: StorageSpec) -> bytearray:
         place = self.parts.places[spec.key]
         if place.record is None:
-            content = bytearray(self.source.read(place.offset, place.size))
+            content = bytearray(place.source.read(place.offset, place.size))
         else:
-            content = bytearray(read_record(self.source, place.record, spec.nbytes))
+            content = bytearray(read_record(place.source, place.record, spec.nbytes))
         if self.parts.byteorder == "big":
             width = DTYPES[spec.dtype] // (2 if spec.dtype.startswith("complex") else 1)
             if width in _SWAPS:
@@ -116,11 +118,4 @@ def open_container(path: str | os.PathLike[str]) -> Container:
     `TruncatedFile`, `CorruptFile` or `LimitExceeded`.
     """
     source = FileBytes.open(Path(path))
-    begin = source.read(0, min(source.size, limits.SNIFF_BYTES))
-    if begin.startswith(LOCAL_SIGNATURE):
-        return Container(source, torch_zip.read(source))
-    if begin.startswith(legacy.MAGIC):
-        return Container(source, legacy.read(source))
-    if LOCAL_SIGNATURE.startswith(begin) or legacy.MAGIC.startswith(begin):
-        raise not_weights.beginning_cut(source)
-    raise not_weights.refusal(source, begin)
+    return Container(source, recognise.read(source))

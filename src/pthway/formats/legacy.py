@@ -122,6 +122,6 @@ def _places(source: FileBytes, at: int, keys: object, table: Mapping[str, Storag
                 "Description and data do not belong together.",
                 "Download or save it again.",
             )
-        places[name] = Place(at + _COUNT_BYTES, spec.nbytes, None)
+        places[name] = Place(source, at + _COUNT_BYTES, spec.nbytes, None)
         at += _COUNT_BYTES + spec.nbytes
     return places, at

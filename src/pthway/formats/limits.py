@@ -51,3 +51,9 @@ MAX_KEY_LENGTH: Final = 1024
 
 SNIFF_BYTES: Final = 4096
 """The beginning that tells what a file is."""
+
+MAX_HEADER_BYTES: Final = 100_000_000
+"""A safetensors header: the bound of the format's own library. JSON of this size is parsed in about two seconds."""
+
+MAX_JSON_VALUES: Final = 8_000_000
+"""Values of one JSON text: a safetensors header has about ten a tensor."""

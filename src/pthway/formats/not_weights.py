@@ -86,13 +86,6 @@ def _page(path: Path, begin: bytes) -> PthwayError | None:
 
 def _neighbour(source: FileBytes, begin: bytes) -> PthwayError | None:
     path = source.path
-    header = int.from_bytes(begin[:8], "little")
-    if begin[8:9] == b"{" and 0 < header <= source.size - 8:
-        return NotWeights(
-            f"{path} is a safetensors file.",
-            "This version of pthway reads what torch.save writes.",
-            "Load it with safetensors.torch.load_file(path).",
-        )
     if begin[257:262] == b"ustar":
         return NotWeights(
             f"{path} is a tar archive.",

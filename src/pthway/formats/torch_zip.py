@@ -90,7 +90,7 @@ def _place(source: FileBytes, records: Mapping[str, Record], root: str, spec: St
             "Description and data do not belong together.",
             "Download or save it again.",
         )
-    return Place(record.offset, record.packed, record)
+    return Place(source, record.offset, record.packed, record)
 
 
 def _byteorder(source: FileBytes, records: Mapping[str, Record], root: str) -> Literal["little", "big"]:
