@@ -72,7 +72,7 @@ FILES = {
     ),
     "path configuration": (b"import _virtualenv\n/opt/lib/extra\n", errors.NotWeights, RuntimeError, "path-configuration file"),
     "json error": (b'{"error": "Repository not found"}', errors.NotWeights, RuntimeError, 'JSON text: \'{"error"'),
-    "gzip": (gzip.compress(b"x" * 100), errors.NotWeights, RuntimeError, "compressed with gzip"),
+    "gzip of text": (gzip.compress(b"x" * 100), errors.NotWeights, RuntimeError, "Compressed with gzip: "),
     "plain pickle": (pickle.dumps({"a": 1}), errors.NotWeights, pickle.UnpicklingError, "Python pickle"),
     "text": ("weights go here ü".encode(), errors.NotWeights, RuntimeError, "is text, not weights"),
     "noise": (bytes(range(7, 256)), errors.NotWeights, RuntimeError, "not a file that torch.save writes"),

@@ -57,3 +57,9 @@ MAX_HEADER_BYTES: Final = 100_000_000
 
 MAX_JSON_VALUES: Final = 8_000_000
 """Values of one JSON text: a safetensors header has about ten a tensor."""
+
+MAX_UNPACKED_FREELY: Final = 64 * MIB
+"""A compressed file is unpacked up to this size, whatever its ratio: models that were never trained are zeros and ones."""
+
+MAX_UNPACKED_RATIO: Final = 50
+"""How many times larger a compressed file may become above that; trained weights shrink by a tenth, pruned ones to a tenth."""

@@ -42,5 +42,13 @@ def _is_safetensors(begin: bytes) -> bool:
     return begin[_SAFETENSORS_LEAST : _SAFETENSORS_LEAST + 1] == b"{"
 
 
-_RARE: Final[tuple[tuple[Callable[[bytes], bool], str], ...]] = ((_is_safetensors, "pthway.formats.safetensors:read"),)
+def is_compressed(begin: bytes) -> bool:
+    """Whether a file that begins so is one that is unpacked before it is read."""
+    return begin.startswith((b"\x1f\x8b", b"\xfd7zXZ\0", b"BZh"))
+
+
+_RARE: Final[tuple[tuple[Callable[[bytes], bool], str], ...]] = (
+    (is_compressed, "pthway.formats.compressed:read"),
+    (_is_safetensors, "pthway.formats.safetensors:read"),
+)
 """How a file begins → the function that reads it."""
