@@ -63,3 +63,6 @@ MAX_UNPACKED_FREELY: Final = 64 * MIB
 
 MAX_UNPACKED_RATIO: Final = 50
 """How many times larger a compressed file may become above that; trained weights shrink by a tenth, pruned ones to a tenth."""
+
+MAX_CODE_BYTES: Final = 16 * MIB
+"""Source text in one file: the program of a large TorchScript model has a few hundred KiB."""

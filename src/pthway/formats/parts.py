@@ -18,6 +18,8 @@ class Format(StrEnum):
     """``torch.save`` since 1.6."""
     TORCH_LEGACY = "torch legacy stream"
     """``torch.save`` of 0.1.10 to 1.5, and later with ``_use_new_zipfile_serialization=False``."""
+    TORCHSCRIPT = "TorchScript"
+    """``torch.jit.save``: weights, and the program as text."""
     SAFETENSORS = "safetensors"
     """A JSON header, then the bytes of every tensor."""
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from pthway import _lazy
-from pthway.formats import legacy, limits, not_weights, torch_zip
+from pthway.formats import legacy, limits, not_weights, zip_kinds
 from pthway.formats.file_bytes import FileBytes
 from pthway.formats.parts import Parts
 from pthway.formats.zip_archive import LOCAL_SIGNATURE
@@ -30,7 +30,7 @@ def read(source: FileBytes) -> Parts:
 def reader_of(begin: bytes) -> Callable[[FileBytes], Parts] | None:
     """The reader for a file that begins so; None if there is none. What is rare is imported when it is met."""
     if begin.startswith(LOCAL_SIGNATURE):
-        return torch_zip.read
+        return zip_kinds.read
     if begin.startswith(legacy.MAGIC):
         return legacy.read
     target = next((target for test, target in _RARE if test(begin)), None)
