@@ -4,16 +4,16 @@ import bz2
 import gzip
 import lzma
 import os
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from io import BufferedIOBase
 from typing import BinaryIO, Final, NamedTuple
 
-from pthway.errors import CorruptFile, LimitExceeded, NotWeights, TruncatedFile, UnreadableFile
+from pthway.errors import CorruptFile, LimitExceeded, NotWeights, TruncatedFile
 from pthway.formats import limits, not_weights, recognise
 from pthway.formats.file_bytes import FileBytes
 from pthway.formats.parts import Parts
+from pthway.formats.spool import spooled
 
 
 class _Packing(NamedTuple):
@@ -36,15 +36,14 @@ def read(source: FileBytes) -> Parts:
     or `LimitExceeded` for a file that grows out of proportion.
     """
     packing = next(packing for packing in _PACKINGS if source.read(0, len(packing.signature)) == packing.signature)
-    with tempfile.TemporaryFile() as spool:
-        _unpack(source, packing, spool)
-        inside = FileBytes(source.path, os.dup(spool.fileno()), spool.tell(), os.fstat(spool.fileno()).st_mtime_ns)
+    inside = spooled(source, _unpacked(source, packing))
     parts = recognise.read(inside)
     note = f"Compressed with {packing.name}: unpacked from {source.size:,} to {inside.size:,} bytes, in a temporary file."
     return parts._replace(notes=(note, *parts.notes))
 
 
-def _unpack(source: FileBytes, packing: _Packing, spool: BinaryIO) -> None:
+def _unpacked(source: FileBytes, packing: _Packing) -> Iterator[bytes]:
+    """The chunks of what is inside, the first looked at, and all counted."""
     total = 0
     for chunk in _chunks(source, packing):
         if total == 0:
@@ -56,15 +55,7 @@ def _unpack(source: FileBytes, packing: _Packing, spool: BinaryIO) -> None:
                 f"Weights shrink little; above {limits.MAX_UNPACKED_FREELY:,} bytes at most {limits.MAX_UNPACKED_RATIO}× is unpacked.",
                 "Check where the file came from; unpack it yourself if it is honest.",
             )
-        try:
-            spool.write(chunk)
-        except OSError as cause:
-            raise UnreadableFile(
-                f"{source.path} cannot be unpacked: {cause.strerror}.",
-                f"It is unpacked into a temporary file in {tempfile.gettempdir()}.",
-                "Make room there, or set TMPDIR to a folder on a larger disk.",
-            ) from cause
-    spool.flush()
+        yield chunk
 
 
 def _chunks(source: FileBytes, packing: _Packing) -> Iterator[bytes]:

@@ -66,3 +66,6 @@ MAX_UNPACKED_RATIO: Final = 50
 
 MAX_CODE_BYTES: Final = 16 * MIB
 """Source text in one file: the program of a large TorchScript model has a few hundred KiB."""
+
+MAX_ARRAY_HEADER: Final = 4096
+"""Header of one numpy array: type, order and shape; numpy writes 128 bytes, or more only for many named fields."""

@@ -11,7 +11,6 @@ from pthway.formats.file_bytes import FileBytes
 _SIGNATURES: Final = (
     (b"GGUF", "a GGUF model", "Open it with llama.cpp, or with the gguf package."),
     (b"\x89HDF\r\n", "an HDF5 file, such as Keras writes", "Open it with h5py or keras."),
-    (b"\x93NUMPY", "a NumPy array (.npy)", "Load it with numpy.load; a state dict has more than one array."),
     (b"\x28\xb5\x2f\xfd", "compressed with zstd", "Unpack it first: unzstd FILE"),
     (b"7z\xbc\xaf", "a 7-Zip archive", "Unpack it first: 7z x FILE"),
     (b"Rar!", "a RAR archive", "Unpack it first: unrar x FILE"),

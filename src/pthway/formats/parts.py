@@ -22,6 +22,10 @@ class Format(StrEnum):
     """``torch.jit.save``: weights, and the program as text."""
     SAFETENSORS = "safetensors"
     """A JSON header, then the bytes of every tensor."""
+    NPZ = "numpy archive"
+    """``numpy.savez``, compressed or not."""
+    NPY = "numpy array"
+    """``numpy.save``: one array without a name."""
 
 
 class Place(NamedTuple):

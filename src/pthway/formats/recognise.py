@@ -47,8 +47,13 @@ def is_compressed(begin: bytes) -> bool:
     return begin.startswith((b"\x1f\x8b", b"\xfd7zXZ\0", b"BZh"))
 
 
+def _is_npy(begin: bytes) -> bool:
+    return begin.startswith(b"\x93NUMPY")
+
+
 _RARE: Final[tuple[tuple[Callable[[bytes], bool], str], ...]] = (
     (is_compressed, "pthway.formats.compressed:read"),
+    (_is_npy, "pthway.formats.numpy_arrays:read_npy"),
     (_is_safetensors, "pthway.formats.safetensors:read"),
 )
 """How a file begins → the function that reads it."""

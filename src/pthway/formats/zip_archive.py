@@ -74,6 +74,12 @@ def read_record(source: FileBytes, record: Record, limit: int) -> bytes:
             f"At most {limit:,} are read of such a record.",
             "Check where the file came from.",
         )
+    if not record.stored and record.size > max(limits.MAX_UNPACKED_FREELY, limits.MAX_UNPACKED_RATIO * record.packed):
+        raise LimitExceeded(
+            f"The record {record.name} of {source.path} grows from {record.packed:,} to {record.size:,} bytes when it is unpacked.",
+            f"Above {limits.MAX_UNPACKED_FREELY:,} bytes at most {limits.MAX_UNPACKED_RATIO}× is unpacked; weights shrink little.",
+            "Check where the file came from.",
+        )
     raw = source.read(record.offset, record.packed)
     content = raw if record.stored else _inflate(source, record, raw)
     if zlib.crc32(content) != record.crc:
