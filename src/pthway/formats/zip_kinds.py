@@ -38,7 +38,12 @@ def read(source: FileBytes) -> Parts:
     )
 
 
-_RARE: Final = (("constants.pkl", "pthway.formats.torchscript:read"),)
+_RARE: Final = (
+    ("archive_format", "pthway.formats.exported:read"),
+    ("serialized_exported_program.json", "pthway.formats.exported:read_older"),
+    (".data/extern_modules", "pthway.formats.package:read"),
+    ("constants.pkl", "pthway.formats.torchscript:read"),
+)
 """A record below the root folder → the function that reads such archives."""
 
 _OTHERS: Final = (
