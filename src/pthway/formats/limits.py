@@ -69,3 +69,12 @@ MAX_CODE_BYTES: Final = 16 * MIB
 
 MAX_ARRAY_HEADER: Final = 4096
 """Header of one numpy array: type, order and shape; numpy writes 128 bytes, or more only for many named fields."""
+
+MAX_BARE_PICKLE: Final = 2048 * MIB
+"""A pickle that torch did not frame holds its weights as texts, and is decoded in memory."""
+
+MAX_NESTING: Final = 4
+"""Torch files inside a pickle inside a torch file: honest ones are one deep."""
+
+MAX_TAR_MEMBERS: Final = 100
+"""Files of a tar archive that are listed: torch wrote four."""

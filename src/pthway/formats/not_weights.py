@@ -82,18 +82,6 @@ def _page(path: Path, begin: bytes) -> PthwayError | None:
 
 def _neighbour(source: FileBytes, begin: bytes) -> PthwayError | None:
     path = source.path
-    if begin[257:262] == b"ustar":
-        return NotWeights(
-            f"{path} is a tar archive.",
-            "torch up to 0.1.9 wrote such files; other programs write them too.",
-            "List it with tar -tf FILE; if it holds sys_info, pickle, storages and tensors, load it once with torch and save it again.",
-        )
-    if begin[:1] == b"\x80" and begin[1:2] in b"\x00\x01\x02\x03\x04\x05":
-        return NotWeights(
-            f"{path} is a Python pickle (protocol {begin[1]}) that torch.save did not write.",
-            "It holds whatever its program put there, and reading it with Python's pickle would run what it says.",
-            "Ask for a file written by torch.save(model.state_dict(), path).",
-        )
     if begin[4:8] == b"PTMF":
         return NotWeights(f"{path} is a model for PyTorch Mobile.", "It holds a compiled program.", "Ask for the original checkpoint.")
     return None

@@ -69,6 +69,19 @@ def read_directory(source: FileBytes) -> Mapping[str, Record]:
     return {record.name: record for record in records}
 
 
+def ends_as_archive(source: FileBytes) -> bool:
+    """Whether a program that looks for a zip from the end, as Python's does, finds one, whatever the file begins with."""
+    tail_length = min(source.size, _END.size + _FULL16)
+    tail = source.read(source.size - tail_length, tail_length)
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or at + _END.size > len(tail):
+        return False
+    if tail[max(0, at - _LOCATOR64.size) : at].startswith(b"PK\x06\x07"):
+        return True
+    directory = source.size - tail_length + at - int(_END.unpack_from(tail, at)[5])
+    return directory >= 0 and source.read(directory, len(LOCAL_SIGNATURE)) in (b"PK\x01\x02", b"PK\x05\x06")
+
+
 def read_record(source: FileBytes, record: Record, limit: int) -> bytes:
     """The unpacked bytes of one record, checked against its checksum. Raises `LimitExceeded` above *limit* bytes."""
     if record.size > limit:
