@@ -72,9 +72,8 @@ FILES = {
     ),
     "path configuration": (b"import _virtualenv\n/opt/lib/extra\n", errors.NotWeights, RuntimeError, "path-configuration file"),
     "json error": (b'{"error": "Repository not found"}', errors.NotWeights, RuntimeError, 'JSON text: \'{"error"'),
-    "gzip": (gzip.compress(b"x" * 100), errors.NotWeights, RuntimeError, "compressed with gzip"),
+    "gzip of text": (gzip.compress(b"x" * 100), errors.NotWeights, RuntimeError, "Compressed with gzip: "),
     "plain pickle": (pickle.dumps({"a": 1}), errors.NotWeights, pickle.UnpicklingError, "Python pickle"),
-    "safetensors": (struct.pack("<Q", 2) + b"{}", errors.NotWeights, RuntimeError, "safetensors"),
     "text": ("weights go here ü".encode(), errors.NotWeights, RuntimeError, "is text, not weights"),
     "noise": (bytes(range(7, 256)), errors.NotWeights, RuntimeError, "not a file that torch.save writes"),
     "four bytes": (b"PK\x03\x04", errors.TruncatedFile, EOFError, "cut off at 4 bytes"),
@@ -274,3 +273,17 @@ def test_a_damaged_file_ends_in_an_answer_or_an_error(tmp_path: Path, legacy: bo
 @given(st.binary(max_size=300), st.booleans())
 def test_any_pickle_ends_in_an_answer_or_an_error(tmp_path: Path, stream: bytes, ended: bool) -> None:
     answered(write(tmp_path / "m.pth", pickled(stream + b"." * ended)))
+
+
+def test_an_archive_inside_a_record_is_no_second_end(tmp_path: Path) -> None:
+    path = write(tmp_path / "m.pth", saved())
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("archive/extra/inner.zip", saved())
+    assert open_container(path).parts.storages
+
+
+def test_a_second_end_in_the_comment_is_refused(tmp_path: Path) -> None:
+    end = saved()[-22:]
+    content = saved()[:-2] + struct.pack("<H", len(end)) + end
+    with pytest.raises(errors.CorruptFile, match=r"two ends|gap"):
+        open_container(write(tmp_path / "m.pth", content))

@@ -120,7 +120,8 @@ def _place(container: Container, storage: StorageSpec, unpacked: dict[str, IO[by
     if storage.key in unpacked:
         unpacked[storage.key].flush()
         return Place(unpacked[storage.key].fileno(), 0)
-    return Place(container.source.descriptor, container.parts.places[storage.key].offset)
+    place = container.parts.places[storage.key]
+    return Place(place.source.descriptor, place.offset)
 
 
 def _unnamed_file(folder: Path) -> Any:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final, final
 
 from pthway import _lazy
-from pthway.formats import legacy, limits, not_weights, torch_zip
+from pthway.formats import recognise
 from pthway.formats.file_bytes import FileBytes
 from pthway.formats.parts import Parts
 from pthway.formats.tensors import DTYPES, StorageSpec
-from pthway.formats.zip_archive import LOCAL_SIGNATURE, read_record, unpacked
+from pthway.formats.zip_archive import read_record, unpacked
 
 _SWAPS: Final = {2: "H", 4: "I", 8: "Q"}
 
@@ -24,11 +24,11 @@ class Container:
     Bytes are checked against their checksum once, before they are first given out.
     """
 
-    __slots__ = ("_checked", "_map", "_unpacked", "parts", "source")
+    __slots__ = ("_checked", "_maps", "_unpacked", "parts", "source")
 
     def __init__(self, source: FileBytes, parts: Parts) -> None:
         self.source, self.parts = source, parts
-        self._map: mmap.mmap | None = None
+        self._maps: dict[int, mmap.mmap] = {}
         self._checked: set[str] = set()
         self._unpacked: dict[str, memoryview] = {}
 
@@ -50,9 +50,10 @@ class Container:
         place = self.parts.places[spec.key]
         if self.maps(spec):
             self.check([spec])
-            if self._map is None:
-                self._map = self.source.map()
-            return memoryview(self._map)[place.offset : place.offset + place.size]
+            descriptor = place.source.descriptor
+            if descriptor not in self._maps:
+                self._maps[descriptor] = place.source.map()
+            return memoryview(self._maps[descriptor])[place.offset : place.offset + place.size]
         if spec.key not in self._unpacked:
             self._unpacked[spec.key] = memoryview(self._copied(spec))
         return self._unpacked[spec.key]
@@ -70,23 +71,24 @@ class Container:
                 list(pool.map(lambda spec: self._check_one(spec, look), todo))
         elif todo:
             self._check_one(todo[0], look)
-        self.source.check_unchanged()
+        for source in {self.parts.places[spec.key].source for spec in specs}:
+            source.check_unchanged()
         self._checked.update(spec.key for spec in todo if self.maps(spec))
 
     def _check_one(self, spec: StorageSpec, look: Callable[[StorageSpec, memoryview], None] | None) -> None:
         place = self.parts.places[spec.key]
         if place.record is None and look is None:
             return
-        for chunk in unpacked(self.source, place.record) if place.record else self.source.chunks(place.offset, place.size):
+        for chunk in unpacked(place.source, place.record) if place.record else place.source.chunks(place.offset, place.size):
             if look is not None:
                 look(spec, chunk if self.parts.byteorder == "little" else _swapped(chunk, spec.dtype))
 
     def _copied(self, spec: StorageSpec) -> bytearray:
         place = self.parts.places[spec.key]
         if place.record is None:
-            content = bytearray(self.source.read(place.offset, place.size))
+            content = bytearray(place.source.read(place.offset, place.size))
         else:
-            content = bytearray(read_record(self.source, place.record, spec.nbytes))
+            content = bytearray(read_record(place.source, place.record, spec.nbytes))
         return content if self.parts.byteorder == "little" else bytearray(_swapped(memoryview(content), spec.dtype))
 
 
@@ -107,11 +109,4 @@ def open_container(path: str | os.PathLike[str]) -> Container:
     `TruncatedFile`, `CorruptFile` or `LimitExceeded`.
     """
     source = FileBytes.open(Path(path))
-    begin = source.read(0, min(source.size, limits.SNIFF_BYTES))
-    if begin.startswith(LOCAL_SIGNATURE):
-        return Container(source, torch_zip.read(source))
-    if begin.startswith(legacy.MAGIC):
-        return Container(source, legacy.read(source))
-    if LOCAL_SIGNATURE.startswith(begin) or legacy.MAGIC.startswith(begin):
-        raise not_weights.beginning_cut(source)
-    raise not_weights.refusal(source, begin)
+    return Container(source, recognise.read(source))

@@ -1,13 +1,13 @@
 """The stream that torch 0.1.10 to 1.5 wrote: five pickles, then each storage with its length."""
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from pthway.errors import CorruptFile, NotWeights, TruncatedFile
-from pthway.formats import limits
 from pthway.formats.file_bytes import FileBytes
 from pthway.formats.parts import Format, Parts, Place
-from pthway.formats.pickle_machine import NeedMoreBytes, Pickled, decode, refuse_truncation
+from pthway.formats.pickle_machine import Budget, Constructor, Pickled
+from pthway.formats.pickle_stream import Pickles, Readable
 from pthway.formats.rebuild import CONSTRUCTORS, storages, whole
 from pthway.formats.tensors import StorageSpec, StorageView
 from pthway.formats.values import PickledDict
@@ -16,14 +16,47 @@ MAGIC: Final = bytes.fromhex("80028a0a6cfc9c46f9206aa85019")
 """The pickle of the number 0x1950a86a20f9469cfc6c, without its STOP."""
 
 _PROTOCOL: Final = 1001
-_FIRST_READ: Final = limits.MIB
 _COUNT_BYTES: Final = 8
+
+
+class Stream(NamedTuple):
+    """A legacy stream taken apart."""
+
+    saved: Pickled
+    storages: dict[str, StorageSpec]
+    offsets: Mapping[str, int]
+    """Storage → where its bytes begin in the stream."""
+    end: int
+    """Where the stream ends; more may follow in the file."""
 
 
 def read(source: FileBytes) -> Parts:
     """Take a legacy stream apart. Raises `TruncatedFile` with the missing bytes, or `CorruptFile`."""
-    table, persistent = storages()
-    stream = _Pickles(source, _persistent(persistent))
+    stream = take_apart(source)
+    trailing = source.size - stream.end
+    return Parts(
+        format=Format.TORCH_LEGACY,
+        root=stream.saved.value,
+        storages=stream.storages,
+        places={key: Place(source, at, stream.storages[key].nbytes, None) for key, at in stream.offsets.items()},
+        calls=stream.saved.calls,
+        classes=stream.saved.classes,
+        byteorder="little",
+        stem=None,
+        written_by="torch 0.1.10 to 1.5, or later with _use_new_zipfile_serialization=False (legacy magic number)",
+        notes=(f"{trailing:,} bytes follow the last storage; torch ignores them.",) if trailing else (),
+    )
+
+
+def take_apart(
+    source: Readable,
+    constructors: Mapping[tuple[str, str], Constructor] = CONSTRUCTORS,
+    budget: Budget | None = None,
+    folder: str = "",
+) -> Stream:
+    """Take a stream apart that may lie inside a pickle. *folder* is put before the key of each storage. Raises as `read`."""
+    table, persistent = storages(folder)
+    stream = Pickles(source, _persistent(persistent), constructors, budget)
     stream.next()
     protocol, system = stream.next().value, stream.next().value
     if protocol != _PROTOCOL:
@@ -34,50 +67,8 @@ def read(source: FileBytes) -> Parts:
         )
     saved = stream.next()
     keys = stream.next().value
-    places, end = _places(source, stream.position, keys, table)
-    trailing = source.size - end
-    return Parts(
-        format=Format.TORCH_LEGACY,
-        root=saved.value,
-        storages=table,
-        places=places,
-        calls=saved.calls,
-        classes=saved.classes,
-        byteorder="little",
-        stem=None,
-        written_by="torch 0.1.10 to 1.5, or later with _use_new_zipfile_serialization=False (legacy magic number)",
-        notes=(f"{trailing:,} bytes follow the last storage; torch ignores them.",) if trailing else (),
-    )
-
-
-class _Pickles:
-    """Pickles that follow each other in a file, read in a window that grows when one does not end in it."""
-
-    def __init__(self, source: FileBytes, persistent: Callable[[object], object]) -> None:
-        self.source, self.persistent, self.position = source, persistent, 0
-        self.window, self.window_at = b"", 0
-
-    def next(self) -> Pickled:
-        """The next pickle."""
-        length = max(_FIRST_READ, len(self.window))
-        while True:
-            if not self.window_at <= self.position < self.window_at + len(self.window):
-                self.load(length)
-            try:
-                found = decode(self.window, self.position - self.window_at, CONSTRUCTORS, self.persistent)
-            except NeedMoreBytes as cause:
-                if self.window_at + len(self.window) >= self.source.size or length >= limits.MAX_PICKLE_BYTES:
-                    raise refuse_truncation(cause, str(self.source.path)) from cause
-                length = min(4 * max(length, cause.missing), limits.MAX_PICKLE_BYTES)
-                self.load(length)
-                continue
-            self.position = self.window_at + found.end
-            return found
-
-    def load(self, length: int) -> None:
-        """Read a window that begins at the next pickle."""
-        self.window_at = self.position
-        self.window = self.source.read(self.position, min(length, self.source.size - self.position))
+    offsets, end = _offsets(source, stream.position, _names(source, keys, folder, table), table)
+    return Stream(saved, table, offsets, end)
 
 
 def _persistent(storage: Callable[[object], StorageSpec]) -> Callable[[object], object]:
@@ -95,24 +86,28 @@ def _persistent(storage: Callable[[object], StorageSpec]) -> Callable[[object], 
     return persistent
 
 
-def _places(source: FileBytes, at: int, keys: object, table: Mapping[str, StorageSpec]) -> tuple[dict[str, Place], int]:
+def _names(source: Readable, keys: object, folder: str, table: Mapping[str, StorageSpec]) -> list[str]:
     if not isinstance(keys, list) or not all(isinstance(key, str | int) for key in keys):
         raise CorruptFile(f"{source.path} has no list of storages.", "A legacy stream names them after its pickle.", "Save it again.")
-    names = [str(key) for key in keys]
+    names = [folder + str(key) for key in keys]
     if len(set(names)) != len(names) or set(table) - set(names):
         raise CorruptFile(
             f"{source.path} lists {len(names)} storages, and its tensors need {len(table)}.", "The two lists differ.", "Save it again."
         )
-    places: dict[str, Place] = {}
+    return names
+
+
+def _offsets(source: Readable, at: int, names: list[str], table: Mapping[str, StorageSpec]) -> tuple[dict[str, int], int]:
+    offsets: dict[str, int] = {}
     for name in names:
         if name not in table:
             raise CorruptFile(f"{source.path} lists a storage {name!a} of unknown type.", "No tensor uses it.", "Save it again.")
         spec = table[name]
         if at + _COUNT_BYTES + spec.nbytes > source.size:
-            needed = sum(_COUNT_BYTES + table[rest].nbytes for rest in names[len(places) :] if rest in table)
+            needed = sum(_COUNT_BYTES + table[rest].nbytes for rest in names[len(offsets) :] if rest in table)
             raise TruncatedFile(
                 f"{source.path} has {source.size:,} of {at + needed:,} bytes; {at + needed - source.size:,} are missing.",
-                f"It breaks off in storage {len(places) + 1} of {len(names)}.",
+                f"It breaks off in storage {len(offsets) + 1} of {len(names)}.",
                 "Download or copy it again.",
             )
         count = int.from_bytes(source.read(at, _COUNT_BYTES), "little", signed=True)
@@ -122,6 +117,6 @@ def _places(source: FileBytes, at: int, keys: object, table: Mapping[str, Storag
                 "Description and data do not belong together.",
                 "Download or save it again.",
             )
-        places[name] = Place(at + _COUNT_BYTES, spec.nbytes, None)
+        offsets[name] = at + _COUNT_BYTES
         at += _COUNT_BYTES + spec.nbytes
-    return places, at
+    return offsets, at

@@ -51,3 +51,30 @@ MAX_KEY_LENGTH: Final = 1024
 
 SNIFF_BYTES: Final = 4096
 """The beginning that tells what a file is."""
+
+MAX_HEADER_BYTES: Final = 100_000_000
+"""A safetensors header: the bound of the format's own library. JSON of this size is parsed in about two seconds."""
+
+MAX_JSON_VALUES: Final = 8_000_000
+"""Values of one JSON text: a safetensors header has about ten a tensor."""
+
+MAX_UNPACKED_FREELY: Final = 64 * MIB
+"""A compressed file is unpacked up to this size, whatever its ratio: models that were never trained are zeros and ones."""
+
+MAX_UNPACKED_RATIO: Final = 50
+"""How many times larger a compressed file may become above that; trained weights shrink by a tenth, pruned ones to a tenth."""
+
+MAX_CODE_BYTES: Final = 16 * MIB
+"""Source text in one file: the program of a large TorchScript model has a few hundred KiB."""
+
+MAX_ARRAY_HEADER: Final = 4096
+"""Header of one numpy array: type, order and shape; numpy writes 128 bytes, or more only for many named fields."""
+
+MAX_BARE_PICKLE: Final = 2048 * MIB
+"""A pickle that torch did not frame holds its weights as texts, and is decoded in memory."""
+
+MAX_NESTING: Final = 4
+"""Torch files inside a pickle inside a torch file: honest ones are one deep."""
+
+MAX_TAR_MEMBERS: Final = 100
+"""Files of a tar archive that are listed: torch wrote four."""

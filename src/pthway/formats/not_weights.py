@@ -11,11 +11,7 @@ from pthway.formats.file_bytes import FileBytes
 _SIGNATURES: Final = (
     (b"GGUF", "a GGUF model", "Open it with llama.cpp, or with the gguf package."),
     (b"\x89HDF\r\n", "an HDF5 file, such as Keras writes", "Open it with h5py or keras."),
-    (b"\x93NUMPY", "a NumPy array (.npy)", "Load it with numpy.load; a state dict has more than one array."),
-    (b"\x1f\x8b", "compressed with gzip", "Unpack it first: gunzip FILE"),
-    (b"\xfd7zXZ", "compressed with xz", "Unpack it first: unxz FILE"),
     (b"\x28\xb5\x2f\xfd", "compressed with zstd", "Unpack it first: unzstd FILE"),
-    (b"BZh", "compressed with bzip2", "Unpack it first: bunzip2 FILE"),
     (b"7z\xbc\xaf", "a 7-Zip archive", "Unpack it first: 7z x FILE"),
     (b"Rar!", "a RAR archive", "Unpack it first: unrar x FILE"),
     (b"\x7fELF", "a program for Linux", "Check where the file came from."),
@@ -86,25 +82,6 @@ def _page(path: Path, begin: bytes) -> PthwayError | None:
 
 def _neighbour(source: FileBytes, begin: bytes) -> PthwayError | None:
     path = source.path
-    header = int.from_bytes(begin[:8], "little")
-    if begin[8:9] == b"{" and 0 < header <= source.size - 8:
-        return NotWeights(
-            f"{path} is a safetensors file.",
-            "This version of pthway reads what torch.save writes.",
-            "Load it with safetensors.torch.load_file(path).",
-        )
-    if begin[257:262] == b"ustar":
-        return NotWeights(
-            f"{path} is a tar archive.",
-            "torch up to 0.1.9 wrote such files; other programs write them too.",
-            "List it with tar -tf FILE; if it holds sys_info, pickle, storages and tensors, load it once with torch and save it again.",
-        )
-    if begin[:1] == b"\x80" and begin[1:2] in b"\x00\x01\x02\x03\x04\x05":
-        return NotWeights(
-            f"{path} is a Python pickle (protocol {begin[1]}) that torch.save did not write.",
-            "It holds whatever its program put there, and reading it with Python's pickle would run what it says.",
-            "Ask for a file written by torch.save(model.state_dict(), path).",
-        )
     if begin[4:8] == b"PTMF":
         return NotWeights(f"{path} is a model for PyTorch Mobile.", "It holds a compiled program.", "Ask for the original checkpoint.")
     return None

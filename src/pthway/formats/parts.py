@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+from pthway.formats.file_bytes import FileBytes
 from pthway.formats.tensors import StorageSpec
 from pthway.formats.values import Call, Global
 from pthway.formats.zip_archive import Record
@@ -16,16 +18,34 @@ class Format(StrEnum):
     """``torch.save`` since 1.6."""
     TORCH_LEGACY = "torch legacy stream"
     """``torch.save`` of 0.1.10 to 1.5, and later with ``_use_new_zipfile_serialization=False``."""
+    TORCH_TAR = "torch tar"
+    """``torch.save`` up to 0.1.9."""
+    PICKLE = "bare pickle"
+    """``pickle.dump`` of tensors or a module: each storage is a small torch file inside the pickle."""
+    TORCHSCRIPT = "TorchScript"
+    """``torch.jit.save``: weights, and the program as text."""
+    EXPORTED = "exported program (.pt2)"
+    """``torch.export.save``: weights, and the program as a graph."""
+    PACKAGE = "torch.package"
+    """``torch.package``: pickles, and the sources of their classes."""
+    SAFETENSORS = "safetensors"
+    """A JSON header, then the bytes of every tensor."""
+    NPZ = "numpy archive"
+    """``numpy.savez``, compressed or not."""
+    NPY = "numpy array"
+    """``numpy.save``: one array without a name."""
 
 
 class Place(NamedTuple):
-    """Where the bytes of a storage lie in the file."""
+    """Where the bytes of a storage lie."""
 
+    source: FileBytes
+    """The file that holds them: the one that was opened, what was unpacked from it, or one of its shards."""
     offset: int
     size: int
     """Bytes in the file."""
     record: Record | None
-    """The zip record that holds them, with its checksum; legacy streams have none."""
+    """The zip record that holds them, with its checksum; other formats have none."""
 
 
 class Parts(NamedTuple):
@@ -43,6 +63,8 @@ class Parts(NamedTuple):
     stem: str | None
     """Name of the file when it was saved, without its extension, where the format keeps it."""
     written_by: str
-    """The range of torch versions that write such a file, with the evidence."""
+    """The program, or the range of torch versions, that writes such a file, with the evidence."""
     notes: tuple[str, ...]
     """What is unusual, each a sentence."""
+    beside: Mapping[str, object] = MappingProxyType({})
+    """What the file says beside the saved object, by name: metadata, settings, source code. Inert values like *root*."""

@@ -37,6 +37,15 @@ class NeedMoreBytes(Exception):
         self.missing = missing
 
 
+class Budget:
+    """What is left of the opcodes that may be decoded, shared by the pickles of one file."""
+
+    __slots__ = ("opcodes",)
+
+    def __init__(self) -> None:
+        self.opcodes = limits.MAX_OPCODES
+
+
 class Pickled(NamedTuple):
     """One decoded pickle."""
 
@@ -54,14 +63,16 @@ def decode(
     start: int,
     constructors: Mapping[tuple[str, str], Constructor],
     persistent: Callable[[object], object],
+    budget: Budget | None = None,
 ) -> Pickled:
     """The pickle that begins at *start* of *data*.
 
-    *persistent* gives a persistent id its meaning (a storage). Raises `NeedMoreBytes` when *data* ends before STOP,
+    *persistent* gives a persistent id its meaning (a storage); *budget* is shared with the other pickles of the
+    file. Raises `NeedMoreBytes` when *data* ends before STOP,
     `CorruptFile` when the stream breaks a rule of the format, and `LimitExceeded` above the limits.
     """
     machine = _Machine(data, start, constructors, persistent)
-    return machine.run()
+    return machine.run(budget or Budget())
 
 
 class _Machine:
@@ -87,16 +98,17 @@ class _Machine:
         self.classes: dict[Global, None] = {}
         self.globals: dict[tuple[str, str], Global] = {}
 
-    def run(self) -> Pickled:
+    def run(self, budget: Budget) -> Pickled:
         """Execute opcodes up to STOP."""
         data, size, table = self.data, len(self.data), _TABLE
-        for _ in range(limits.MAX_OPCODES):
+        for used in range(budget.opcodes):
             at = self.position
             if at >= size:
                 raise NeedMoreBytes(1)
             self.opcode_at, self.position = at, at + 1
             opcode = data[at]
             if opcode == _STOP:
+                budget.opcodes -= used
                 return self.finish()
             action = table[opcode]
             if action is None:

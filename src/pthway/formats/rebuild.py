@@ -236,6 +236,11 @@ def _layout(arguments: Arguments) -> object:
     return Global("torch", str(name).removeprefix("torch."))
 
 
+def _first(arguments: Arguments) -> object:
+    """TorchScript's pickles wrap lists and dictionaries in calls that only note their element type."""
+    return arguments[0]
+
+
 def _described(module: str, name: str) -> Constructor:
     label = Global(module, name)
     return lambda arguments: Opaque(label, arguments)
@@ -289,6 +294,8 @@ CONSTRUCTORS: Final[Mapping[tuple[str, str], Constructor]] = {
     ("torch._tensor", "_rebuild_from_type_v2"): _from_type,
     ("torch.tensor", "_rebuild_from_type_v2"): _from_type,
     ("torch.serialization", "_get_layout"): _layout,
+    **{("torch.jit._pickle", f"build_{kind}list"): _first for kind in ("int", "tensor", "double", "bool")},
+    ("torch.jit._pickle", "restore_type_tag"): _first,
     ("collections", "OrderedDict"): _ordered_dict(Global("collections", "OrderedDict")),
     ("collections", "defaultdict"): _ordered_dict(Global("collections", "defaultdict")),
     ("collections", "Counter"): _ordered_dict(Global("collections", "Counter")),
@@ -304,10 +311,11 @@ CONSTRUCTORS: Final[Mapping[tuple[str, str], Constructor]] = {
 """Global → what its call means here."""
 
 
-def storages() -> tuple[dict[str, StorageSpec], Callable[[object], StorageSpec]]:
+def storages(folder: str = "") -> tuple[dict[str, StorageSpec], Callable[[object], StorageSpec]]:
     """A table of storages that fills as persistent ids of the zip form are met, and the function that reads them.
 
-    The id is ``("storage", class, key, location, elements)``; `ValueError` says what is wrong with any other.
+    The id is ``("storage", class, key, location, elements)``; `ValueError` says what is wrong with any other. *folder* is
+    put before each key, where a file has several folders of storages.
     """
     table: dict[str, StorageSpec] = {}
 
@@ -318,6 +326,7 @@ def storages() -> tuple[dict[str, StorageSpec], Callable[[object], StorageSpec]]
         key = str(key) if isinstance(key, int) else key
         if not isinstance(key, str) or not isinstance(location, str):
             raise ValueError("key and location are not text")
+        key = folder + key
         spec = StorageSpec(key, storage_dtype(kind), whole(elements, "the number of elements"), location)
         known = table.setdefault(key, spec)
         if known.nbytes != spec.nbytes:

@@ -64,6 +64,15 @@ STORAGE_CLASSES: Final[Mapping[str, str]] = {
 """torch's storage classes, in ``torch``, ``torch.cuda`` or ``torch.storage``, with the element type each stands for."""
 
 
+def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides in elements of a tensor whose elements follow each other."""
+    steps, step = [], 1
+    for size in reversed(shape):
+        steps.append(step)
+        step *= max(size, 1)
+    return tuple(reversed(steps))
+
+
 class StorageSpec(NamedTuple):
     """A block of bytes in the file that tensors are views of."""
 

@@ -2,45 +2,32 @@
 
 import re
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
-from pthway.errors import CorruptFile, NotWeights
-from pthway.formats import limits
+from pthway.formats import torch_records
 from pthway.formats.file_bytes import FileBytes
-from pthway.formats.parts import Format, Parts, Place
-from pthway.formats.pickle_machine import NeedMoreBytes, decode, refuse_truncation
-from pthway.formats.rebuild import CONSTRUCTORS, storages
+from pthway.formats.parts import Format, Parts
+from pthway.formats.rebuild import storages
 from pthway.formats.tensors import StorageSpec
-from pthway.formats.zip_archive import Record, corrupt, read_directory, read_record
-
-_SMALL: Final = 4096
-"""Bytes of the records that hold a word or a number."""
+from pthway.formats.zip_archive import Record, corrupt
 
 _POINTER_DIGITS: Final = 12
 """Storage keys were memory addresses until 1.8, and count from 0 since."""
 
 
-def read(source: FileBytes) -> Parts:
-    """Take a torch zip apart. Raises `NotWeights` for a zip of another kind, `CorruptFile` for one that contradicts itself."""
-    records = read_directory(source)
+def read(source: FileBytes, records: Mapping[str, Record]) -> Parts:
+    """Take a torch zip with these records apart. Raises `CorruptFile` for one that contradicts itself."""
     root = _root(source, records)
-    pickled = read_record(source, records[f"{root}/data.pkl"], limits.MAX_PICKLE_BYTES)
     table, persistent = storages()
-    try:
-        decoded = decode(pickled, 0, CONSTRUCTORS, persistent)
-    except NeedMoreBytes as cause:
-        raise refuse_truncation(cause, f"{root}/data.pkl in {source.path}") from cause
-    if decoded.end != len(pickled):
-        raise corrupt(source, f"has {len(pickled) - decoded.end:,} bytes after the end of its pickle")
-    places = {key: _place(source, records, root, spec) for key, spec in table.items()}
+    decoded = torch_records.unpickled(source, records, f"{root}/data.pkl", persistent)
     return Parts(
         format=Format.TORCH_ZIP,
         root=decoded.value,
         storages=table,
-        places=places,
+        places={key: torch_records.place(source, records, f"{root}/data/{key}", spec) for key, spec in table.items()},
         calls=decoded.calls,
         classes=decoded.classes,
-        byteorder=_byteorder(source, records, root),
+        byteorder=torch_records.byteorder(source, records, root),
         stem=root,
         written_by=_written_by(records, root, table),
         notes=_notes(records, root, table),
@@ -49,58 +36,11 @@ def read(source: FileBytes) -> Parts:
 
 def _root(source: FileBytes, records: Mapping[str, Record]) -> str:
     pickles = [name for name in records if name.endswith("/data.pkl")]
-    if not pickles:
-        raise NotWeights(
-            f"{source.path} is a zip archive, but not of weights: it holds {_listed(records)}.",
-            "torch.save writes a record data.pkl in one folder.",
-            "Unpack it and look for the weights inside, or ask for the file that torch.save wrote.",
-        )
-    roots = {name.partition("/")[0] for name in records}
-    root = pickles[0].removesuffix("/data.pkl")
-    if len(pickles) > 1 or roots != {root}:
-        raise corrupt(source, f"holds more than one checkpoint: {_listed(pickles if len(pickles) > 1 else sorted(roots))}")
-    if f"{root}/constants.pkl" in records:
-        raise NotWeights(
-            f"{source.path} is a TorchScript archive: weights and code in one.",
-            "This version of pthway reads what torch.save writes.",
-            "Load it with torch.jit.load(path); its weights are torch.jit.load(path).state_dict().",
-        )
-    version = records.get(f"{root}/version")
-    if version and not read_record(source, version, _SMALL).strip().isdigit():
-        raise corrupt(source, "has a version that is not a number")
+    if len(pickles) > 1:
+        raise corrupt(source, f"holds more than one checkpoint: {torch_records.listed(pickles)}")
+    root = torch_records.root_folder(source, records)
+    torch_records.check_version(source, records, f"{root}/version")
     return root
-
-
-def _listed(names: object) -> str:
-    found = [ascii(name)[1:-1] for name in names]  # type: ignore[attr-defined]  # an iterable of names
-    return ", ".join(found[:4]) + (f", … ({len(found)} in all)" if len(found) > 4 else "")  # noqa: PLR2004  # names shown
-
-
-def _place(source: FileBytes, records: Mapping[str, Record], root: str, spec: StorageSpec) -> Place:
-    record = records.get(f"{root}/data/{spec.key}")
-    if record is None:
-        raise CorruptFile(
-            f"{source.path} lacks the record data/{ascii(spec.key)[1:-1]}, {spec.nbytes:,} bytes that its tensors need.",
-            "Part of the weights was never written, or was removed.",
-            "Download or save it again.",
-        )
-    if record.size != spec.nbytes:
-        raise CorruptFile(
-            f"The record data/{ascii(spec.key)[1:-1]} of {source.path} has {record.size:,} bytes; its tensors need {spec.nbytes:,}.",
-            "Description and data do not belong together.",
-            "Download or save it again.",
-        )
-    return Place(record.offset, record.packed, record)
-
-
-def _byteorder(source: FileBytes, records: Mapping[str, Record], root: str) -> Literal["little", "big"]:
-    record = records.get(f"{root}/byteorder")
-    word = read_record(source, record, _SMALL) if record else b"little"
-    if word == b"little":
-        return "little"
-    if word == b"big":
-        return "big"
-    raise corrupt(source, f"has the byte order {word[:20]!a}")
 
 
 def _written_by(records: Mapping[str, Record], root: str, table: Mapping[str, StorageSpec]) -> str:
@@ -121,10 +61,7 @@ def _notes(records: Mapping[str, Record], root: str, table: Mapping[str, Storage
     if unused:
         total = sum(record.size for record in unused)
         notes.append(f"{len(unused)} records of data ({total:,} bytes) belong to no tensor.")
-    packed = sum(not record.stored for record in records.values())
-    if packed:
-        notes.append(f"{packed} records are compressed: the archive was repacked by another program than torch, and cannot be mapped.")
-    return tuple(notes)
+    return (*notes, *torch_records.repacked(records))
 
 
 def _is_data(name: str, root: str) -> bool:

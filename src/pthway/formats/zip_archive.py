@@ -4,6 +4,7 @@ Layout after PKWARE's APPNOTE 6.3. Local headers must agree with the central dir
 repeat, and nothing may stand before the first record or after the end: two programs must not see two archives.
 """
 
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,7 @@ _LOCAL: Final = Struct("<4s5H3L2H")
 LOCAL_SIGNATURE: Final = b"PK\x03\x04"
 _FULL16: Final = 0xFFFF
 _FULL32: Final = 0xFFFFFFFF
+_END_SIGNATURE: Final = re.compile(b"PK\x05\x06")
 _STREAMED: Final = 0x0008
 _HONEST_FLAGS: Final = _STREAMED | 0x0800 | 0x0006
 """Sizes after the data, UTF-8 names, and the two bits by which deflate tells its effort."""
@@ -60,11 +62,25 @@ def read_directory(source: FileBytes) -> Mapping[str, Record]:
             f"At most {limits.MAX_RECORDS:,} records and {limits.MAX_DIRECTORY_BYTES:,} bytes are read; a checkpoint has one a storage.",
             "Check where the file came from.",
         )
+    _check_one_end(source, offset)
     if offset + size != end:
         raise corrupt(source, "has a gap or an overlap between its directory and its end")
     records = _records(source, source.read(offset, size), count)
     _check_places(source, records, offset)
     return {record.name: record for record in records}
+
+
+def ends_as_archive(source: FileBytes) -> bool:
+    """Whether a program that looks for a zip from the end, as Python's does, finds one, whatever the file begins with."""
+    tail_length = min(source.size, _END.size + _FULL16)
+    tail = source.read(source.size - tail_length, tail_length)
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or at + _END.size > len(tail):
+        return False
+    if tail[max(0, at - _LOCATOR64.size) : at].startswith(b"PK\x06\x07"):
+        return True
+    directory = source.size - tail_length + at - int(_END.unpack_from(tail, at)[5])
+    return directory >= 0 and source.read(directory, len(LOCAL_SIGNATURE)) in (b"PK\x01\x02", b"PK\x05\x06")
 
 
 def read_record(source: FileBytes, record: Record, limit: int) -> bytes:
@@ -73,6 +89,12 @@ def read_record(source: FileBytes, record: Record, limit: int) -> bytes:
         raise LimitExceeded(
             f"The record {record.name} of {source.path} has {record.size:,} bytes.",
             f"At most {limit:,} are read of such a record.",
+            "Check where the file came from.",
+        )
+    if not record.stored and record.size > max(limits.MAX_UNPACKED_FREELY, limits.MAX_UNPACKED_RATIO * record.packed):
+        raise LimitExceeded(
+            f"The record {record.name} of {source.path} grows from {record.packed:,} to {record.size:,} bytes when it is unpacked.",
+            f"Above {limits.MAX_UNPACKED_FREELY:,} bytes at most {limits.MAX_UNPACKED_RATIO}× is unpacked; weights shrink little.",
             "Check where the file came from.",
         )
     return b"".join(unpacked(source, record))
@@ -141,8 +163,6 @@ def _end(source: FileBytes) -> tuple[int, int, int, int]:
     end = source.size - tail_length + at
     if end + _END.size + comment != source.size:
         raise corrupt(source, "goes on after its end")
-    if tail.find(b"PK\x05\x06") != at:
-        raise corrupt(source, "has two ends")
     if end >= _LOCATOR64.size:
         signature, start_disk, end64, disks = _LOCATOR64.unpack(source.read(end - _LOCATOR64.size, _LOCATOR64.size))
         if signature == b"PK\x06\x07":
@@ -152,6 +172,18 @@ def _end(source: FileBytes) -> tuple[int, int, int, int]:
     if disk or first_disk or here != count:
         raise corrupt(source, "is spread over several disks")
     return count, size, offset, end
+
+
+def _check_one_end(source: FileBytes, directory: int) -> None:
+    """Refuse a second end from which another reader could begin. The end of an archive inside a record is none."""
+    tail_length = min(source.size, _END.size + _FULL16)
+    tail_at = source.size - tail_length
+    tail = source.read(tail_at, tail_length)
+    ends = [tail_at + found.start() for found in _END_SIGNATURE.finditer(tail)]
+    for at in ends[:-1]:
+        comment = int.from_bytes(tail[at - tail_at + 20 : at - tail_at + 22], "little")
+        if at >= directory or at + _END.size + comment == source.size:
+            raise corrupt(source, "has two ends")
 
 
 def _end64(source: FileBytes, at: int, short: tuple[int, int, int]) -> tuple[int, int, int, int]:
