@@ -15,14 +15,16 @@ from pthway.errors import PthwayError
 if TYPE_CHECKING:
     from pthway.checkpoint import Checkpoint
     from pthway.checkpoint import open_checkpoint as open  # noqa: A004  # pthway.open, as in gzip.open
+    from pthway.data.prepare import ImagePreparation
     from pthway.model import Model, load, wrap
 
 __version__ = "0.1.0"
 
-__all__ = ["Checkpoint", "Model", "PthwayError", "__version__", "load", "open", "wrap"]
+__all__ = ["Checkpoint", "ImagePreparation", "Model", "PthwayError", "__version__", "load", "open", "wrap"]
 
 _HOMES = {
     "Checkpoint": ("pthway.checkpoint", "Checkpoint"),
+    "ImagePreparation": ("pthway.data.prepare", "ImagePreparation"),
     "Model": ("pthway.model", "Model"),
     "load": ("pthway.model", "load"),
     "open": ("pthway.checkpoint", "open_checkpoint"),
