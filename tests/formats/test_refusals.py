@@ -70,7 +70,7 @@ FILES = {
         RuntimeError,
         "git-lfs pointer to a file of 346,293,852 bytes",
     ),
-    "path configuration": (b"import _virtualenv\n/opt/lib/extra\n", errors.NotWeights, RuntimeError, "path-configuration file"),
+    "path configuration": (b"import _virtualenv\n/srv/lib/extra\n", errors.NotWeights, RuntimeError, "path-configuration file"),
     "json error": (b'{"error": "Repository not found"}', errors.NotWeights, RuntimeError, 'JSON text: \'{"error"'),
     "gzip of text": (gzip.compress(b"x" * 100), errors.NotWeights, RuntimeError, "Compressed with gzip: "),
     "plain pickle": (pickle.dumps({"a": 1}), errors.NotWeights, pickle.UnpicklingError, "Python pickle"),
