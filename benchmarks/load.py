@@ -59,10 +59,13 @@ def whole_process(command: list[str | Path]) -> dict[str, float]:
 
 
 def loading(path: Path, rounds: int) -> dict[str, Any]:
-    """By hand and with pthway: seconds of the load step, of the imports, of the first touch of every weight; peak and anonymous bytes."""
+    """By hand, and with pthway when the constructor's arguments are given and when it has to solve them.
+
+    Seconds of the imports, of the load step and of the first touch of every weight; peak and anonymous bytes.
+    """
     samples: dict[str, dict[str, list[float]]] = {}
     for _ in range(rounds):
-        for way in ("by_hand", "with_pthway"):
+        for way in ("by_hand", "given", "solved"):
             told = measured(way, path)
             for name, value in {**told["seconds"], **told["bytes"]}.items():
                 samples.setdefault(way, {}).setdefault(name, []).append(value)
@@ -106,19 +109,29 @@ def _with_medians(samples: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
     return {"medians": medians, "samples": samples}
 
 
+def ratio(results: dict[str, Any], way: str, other: str, key: str) -> float:
+    """The median of the rounds' ratios: what slows a whole round down cancels out, which it would not between two medians."""
+    samples = results["samples"]
+    ratios: list[float] = [ours / theirs for ours, theirs in zip(samples[way][key], samples[other][key], strict=True)]
+    return median(ratios)
+
+
 def floors(load: dict[str, Any], inspect: dict[str, Any], predict: dict[str, Any]) -> list[dict[str, Any]]:
     """Each promise, what was measured, and whether it was kept."""
-    hand, ours = load["medians"]["by_hand"], load["medians"]["with_pthway"]
-    process = inspect["medians"]
     bare = predict["medians"]["module"]["seconds"]
     rows = [
-        ("load, wall time / by hand", 0.1, ours["load"] / hand["load"]),
-        ("load, peak memory / by hand", 0.6, ours["peak"] / hand["peak"]),
-        ("inspect, wall time / torch with mmap", 0.1, process["pthway"]["seconds"] / process["torch"]["seconds"]),
-        ("inspect, wall time / picklescan", 1.0, process["pthway"]["seconds"] / process["picklescan"]["seconds"]),
-        ("inspect, peak memory, MB", 40.0, process["pthway"]["peak"] / MB),
-        ("predict, µs above the bare module, tensor", 20.0, (predict["medians"]["predict_tensor"]["seconds"] - bare) / MICROSECOND),
-        ("predict, µs above the bare module, array", 20.0, (predict["medians"]["predict_array"]["seconds"] - bare) / MICROSECOND),
+        *(
+            (f"load, arguments {way}, {name} / by hand", limit, ratio(load, way, "by_hand", key))
+            for way in ("given", "solved")
+            for name, key, limit in (("wall time", "load", 0.1), ("peak memory", "peak", 0.6))
+        ),
+        ("inspect, wall time / torch with mmap", 0.1, ratio(inspect, "pthway", "torch", "seconds")),
+        ("inspect, wall time / picklescan", 1.0, ratio(inspect, "pthway", "picklescan", "seconds")),
+        ("inspect, peak memory, MB", 40.0, inspect["medians"]["pthway"]["peak"] / MB),
+        *(
+            (f"predict, µs above the bare module, {kind}", 20.0, (predict["medians"][f"predict_{kind}"]["seconds"] - bare) / MICROSECOND)
+            for kind in ("tensor", "array")
+        ),
     ]
     return [{"floor": name, "limit": limit, "measured": value, "reached": value <= limit} for name, limit, value in rows]
 

@@ -19,6 +19,8 @@ PthwayError
 ├── Mismatch               RuntimeError         weights and architecture do not fit
 ├── InputRefused           ValueError           the input does not have the shape or type the model takes
 │   └── BatchLost          RuntimeError         the network folds the batch dimension away
+├── Unrepresentable        ValueError           numbers that have no place in the format or type that was chosen
+├── NotWritten             OSError              the file could not be written, and nothing was left behind
 ├── UsageError             ValueError           an option or choice that does not exist
 └── MissingDependency      ImportError          an extra has to be installed
 """
@@ -110,6 +112,14 @@ class InputRefused(PthwayError, ValueError):
 
 class BatchLost(InputRefused, RuntimeError):
     """The network folds the batch dimension away: it does not give one answer a sample."""
+
+
+class Unrepresentable(PthwayError, ValueError):
+    """Numbers that have no place in the format or the type that was chosen."""
+
+
+class NotWritten(PthwayError, OSError):
+    """The file could not be written: the disk, the folder or a permission. Nothing is left behind."""
 
 
 class UsageError(PthwayError, ValueError):

@@ -110,9 +110,10 @@ class Vision(nn.Module):
     def __init__(self, image_size: int = 224, patch_size: int = 16, dim: int = 192, depth: int = 12, heads: int = 4) -> None:
         super().__init__()
         assert image_size % patch_size == 0
+        assert dim % heads == 0
         self.patch = nn.Conv2d(3, dim, patch_size, patch_size)
         self.position = nn.Parameter(torch.zeros(1, (image_size // patch_size) ** 2 + 1, dim))
-        self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(dim, heads, 4 * dim, batch_first=True), depth)
+        self.blocks = nn.ModuleList([nn.Linear(dim, dim) for _ in range(depth)])
 
 
 class Stack(nn.Module):

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from pthway.architecture.build import TooManyParameters, build, shapes
+from pthway.architecture.build import Bound, TooManyParameters, build, shapes, trial
 from pthway.architecture.resolve import resolve
 from pthway.errors import ConstructorFailed
 from tests.architecture.networks import Tied, UNet
@@ -221,8 +221,20 @@ def test_a_factory_that_returns_something_else_is_refused() -> None:
 
 
 def test_a_build_past_its_limit_is_aborted() -> None:
-    with pytest.raises(TooManyParameters):
-        build(resolve(lambda: nn.Sequential(*(nn.Linear(1, 1) for _ in range(1000)))), {}, limit=10)
+    many = resolve(lambda: nn.Sequential(*(nn.Linear(1, 1) for _ in range(1000))))
+    with pytest.raises(TooManyParameters, match="more than 10 parameters"):
+        trial(many, {}, Bound(parameters=10, numbers=1000))
+
+
+@pytest.mark.parametrize("make", [torch.zeros, torch.randn, torch.empty, torch.ones])
+def test_a_tensor_larger_than_memory_is_refused_before_it_is_allocated(make: Callable[..., torch.Tensor]) -> None:
+    class Positions(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.position = nn.Parameter(make(1 << 20, 1 << 20, 64))
+
+    with pytest.raises(TooManyParameters, match="numbers"):
+        trial(resolve(Positions), {}, Bound(parameters=10, numbers=1000))
 
 
 def test_extra_state_and_lazy_parameters_take_any_shape() -> None:

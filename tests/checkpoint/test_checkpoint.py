@@ -17,7 +17,7 @@ from torch import nn
 import pthway
 from pthway import errors
 from pthway.checkpoint.safety import Verdict
-from pthway.checkpoint.soundness import non_finite
+from pthway.checkpoint.soundness import NonFinite, non_finite
 
 
 def network() -> nn.Module:
@@ -174,20 +174,24 @@ def test_terminal_escapes_in_names_are_shown_escaped(tmp_path: Path) -> None:
     assert "\x1b" not in text and "\\x1b[2J" in text
 
 
+def counted(checkpoint: pthway.Checkpoint) -> dict[str, NonFinite]:
+    return non_finite(checkpoint.container, checkpoint.choose().tensors)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "complex64", "float8_e5m2"])
 def test_nan_and_infinity_are_counted(dtype: str, tmp_path: Path) -> None:
     bad = torch.ones(300_000, dtype=torch.complex64 if dtype == "complex64" else torch.float32)
     bad[7], bad[290_000], bad[290_001] = float("nan"), float("inf"), float("-inf")
     names = {"good": torch.ones(5).to(getattr(torch, dtype)), "bad": bad.to(getattr(torch, dtype)), "count": torch.tensor(3)}
     checkpoint = opened(tmp_path / "m.pth", names)
-    found = non_finite(checkpoint.container, checkpoint.choose().tensors)
+    found = counted(checkpoint)
     assert list(found) == ["bad"]
     assert (found["bad"].nan, found["bad"].infinite) == (1, 2)
 
 
 def test_large_finite_numbers_are_no_false_alarm(tmp_path: Path) -> None:
     checkpoint = opened(tmp_path / "m.pth", {"w": torch.full((1000,), 3e38), "h": torch.full((1000,), 6e4).half()})
-    assert non_finite(checkpoint.container, checkpoint.choose().tensors) == {}
+    assert counted(checkpoint) == {}
 
 
 def test_a_file_without_a_state_dict_says_what_it_holds(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ NEVER_CALLED: Mapping[str, Mapping[str, object]] = {
     "torchvision.ops.boxes": {"batched_nms": None},
     "torchvision.transforms": {"functional": None},
     "tqdm": {},
+    "tqdm.auto": {"tqdm": None},
 }
 """Modules, each with the names that are imported from it; a package stands before its parts."""
 USERS = {"facenet_pytorch", "torchcrepe"}

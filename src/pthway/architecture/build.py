@@ -44,6 +44,9 @@ FILLS: Final = frozenset(
 # fmt: on
 """Functions that only change the values of their first argument."""
 
+FACTORIES: Final = frozenset({"empty", "zeros", "ones", "full", "rand", "randn", "eye"})
+"""Functions that allocate what sizes ask for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Built:
@@ -55,7 +58,16 @@ class Built:
 
 
 class TooManyParameters(Exception):
-    """A build went past the bound that its caller set."""
+    """A build went past a bound that its caller set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """How far a trial build may go: a wrong value can ask for thousands of layers, or for one tensor larger than memory."""
+
+    parameters: int
+    numbers: int
+    """Of one tensor, counted before it is allocated."""
 
 
 @dataclass(slots=True)
@@ -63,7 +75,7 @@ class _Construction:
     """What one thread is building now."""
 
     on_meta: bool
-    limit: int | None
+    bound: Bound | None
     registered: int = 0
     moved: WeakIdKeyDictionary = field(default_factory=WeakIdKeyDictionary)
     """Real parameters to the meta ones that took their place, while somebody still holds the real one."""
@@ -71,8 +83,8 @@ class _Construction:
     def receive(self, parameter: nn.Parameter | None) -> nn.Parameter | None:
         """Return what is to be registered instead; the same for the same, so that ties hold."""
         self.registered += parameter is not None
-        if self.limit is not None and self.registered > self.limit:
-            raise TooManyParameters(f"more than {self.limit} parameters")
+        if self.bound is not None and self.registered > self.bound.parameters:
+            raise TooManyParameters(f"more than {self.bound.parameters} parameters")
         if not self.on_meta or type(parameter) is not nn.Parameter or parameter.is_meta:
             return parameter
         if parameter not in self.moved:
@@ -140,16 +152,30 @@ def _without_weights(module: nn.Module, state_dict: Mapping[str, Any]) -> Mappin
 
 
 class _WithoutFills(TorchFunctionMode):
-    """Skips in-place fills of meta tensors, by any name they were imported under. Modes belong to one thread."""
+    """Skips in-place fills of meta tensors, by any name they were imported under, and refuses tensors past the bound.
+
+    Modes belong to one thread.
+    """
+
+    def __init__(self, bound: Bound | None) -> None:
+        super().__init__()
+        self.bound = bound
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         named = kwargs or {}
+        name = getattr(func, "__name__", "")
         filled = args[0] if args else named.get("tensor")
-        target = filled if getattr(func, "__name__", "") in FILLS else named.get("out")
+        target = filled if name in FILLS else named.get("out")
         if isinstance(target, Tensor) and target.is_meta:
             return target
+        if self.bound is not None and name in FACTORIES:
+            weightless = func(*args, **{**named, "device": "meta"})
+            if weightless.numel() > self.bound.numbers:
+                raise TooManyParameters(f"a tensor of {weightless.numel():,} numbers")
+            if name == "empty" and named.get("device") is None:
+                return weightless  # a trial keeps nothing but shapes, and asking the system for memory is most of its cost
         return func(*args, **named)
 
 
@@ -168,7 +194,7 @@ def _random_state_kept() -> Iterator[None]:
 def _construct(architecture: Architecture, arguments: Mapping[str, object], construction: _Construction) -> nn.Module:
     token = _construction.set(construction)
     try:
-        with _doors, _random_state_kept(), _WithoutFills():
+        with _doors, _random_state_kept(), _WithoutFills(construction.bound):
             module = architecture.factory(**arguments)
     finally:
         _construction.reset(token)
@@ -177,18 +203,16 @@ def _construct(architecture: Architecture, arguments: Mapping[str, object], cons
     return module
 
 
-def build(architecture: Architecture, arguments: Mapping[str, object], *, limit: int | None = None) -> Built:
+def build(architecture: Architecture, arguments: Mapping[str, object]) -> Built:
     """Return the module of *architecture*, with parameters on meta and buffers real.
 
     Tied parameters are one object, the caller's random state is untouched, other threads notice nothing. A module that
     cannot be had this way (its constructor reads a weight, or keeps a value computed from one) is built plainly, and
-    `Built` says so. Raises `ConstructorFailed`, and `TooManyParameters` past *limit* registered parameters.
+    `Built` says so. Raises `ConstructorFailed`.
     """
-    construction = _Construction(on_meta=True, limit=limit)
+    construction = _Construction(on_meta=True, bound=None)
     try:
         module = _construct(architecture, arguments, construction)
-    except TooManyParameters:
-        raise
     except Exception as cause:  # noqa: BLE001 - the constructor is the user's, and the plain build decides
         reason = f"its constructor raised {type(cause).__name__} with parameters on meta: {_first_line(cause)}"
     else:
@@ -197,21 +221,22 @@ def build(architecture: Architecture, arguments: Mapping[str, object], *, limit:
             return Built(module, None)
         reason = leak
     try:
-        return Built(_construct(architecture, arguments, _Construction(on_meta=False, limit=limit)), reason)
-    except TooManyParameters:
-        raise
+        return Built(_construct(architecture, arguments, _Construction(on_meta=False, bound=None)), reason)
     except Exception as cause:
         raise _failed(architecture, arguments, cause) from cause
 
 
-def trial(architecture: Architecture, arguments: Mapping[str, object], *, limit: int | None = None) -> dict[str, Shape]:
-    """Return the `shapes` of a module built for nothing else; the constructor's own exceptions pass through."""
+def trial(architecture: Architecture, arguments: Mapping[str, object], bound: Bound) -> dict[str, Shape]:
+    """Return the `shapes` of a module built for nothing else; the constructor's own exceptions pass through.
+
+    Raises `TooManyParameters` past *bound*.
+    """
     try:
-        return shapes(_construct(architecture, arguments, _Construction(on_meta=True, limit=limit)))
+        return shapes(_construct(architecture, arguments, _Construction(on_meta=True, bound=bound)))
     except Exception as cause:
         if "meta" not in str(cause).lower():
             raise
-    return shapes(_construct(architecture, arguments, _Construction(on_meta=False, limit=limit)))
+    return shapes(_construct(architecture, arguments, _Construction(on_meta=False, bound=bound)))
 
 
 def shapes(module: nn.Module) -> dict[str, Shape]:

@@ -24,8 +24,9 @@ class Argument:
     name: str
     value: object
     origin: Origin
-    determined: bool
-    """Whether the weights could have told: dropout, stride and heads leave no trace in them."""
+    determined: bool | None
+    """Whether the weights could have told: dropout, stride and heads leave no trace in them. None where nobody asked, since the
+    caller passed the value."""
     because: str
     """The evidence in words, such as ``fc1.weight is [128, 784]: dimension 1 is input_size``."""
 

@@ -9,13 +9,15 @@ from fractions import Fraction
 from itertools import combinations, cycle
 from typing import Final
 
-from pthway.architecture.build import build, shapes, trial
+from pthway.architecture.build import Bound, build, shapes, trial
 from pthway.architecture.difference import Difference, Shape, Shaped, compare
 from pthway.architecture.match import Architecture
 from pthway.architecture.trace import Feature, Features, features, moved
 
 MAX_BUILDS: Final = 200
-"""The hardest of our test networks needs under 80; a build takes 1 to 100 ms."""
+"""The hardest of our test networks (sizes of an image and its patches) needs 110, most under 40; a build takes 1 to 100 ms."""
+LEAST_BOUND: Final = 1 << 26
+"""Numbers that one tensor of a trial may always have: buffers that no file holds, such as an attention mask, stay below."""
 PRIMES: Final = (5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
 """Small, because one of them may turn out to be a depth."""
 LARGEST_DEFAULT: Final = 64
@@ -90,7 +92,9 @@ class Prober:
         # The author's own choice may be deeper than the checkpoint, and counts if it builds at all; a probe is bounded.
         if not arguments:
             return shapes(build(self.architecture, self.given).module)
-        return trial(self.architecture, {**self.given, **arguments}, limit=4 * len(self.found) + 1000)
+        numbers = sum(math.prod(tensor.shape) for tensor in self.found.values())
+        bound = Bound(4 * len(self.found) + 1000, 4 * numbers + LEAST_BOUND)
+        return trial(self.architecture, {**self.given, **arguments}, bound)
 
     def vary(self, point: Point, name: str) -> Variation:
         """Return what changes when *name* alone leaves its value at *point*, by the smallest step that shows."""
@@ -129,8 +133,9 @@ class Prober:
 def _others(value: int, neighbours: Collection[int]) -> list[int]:
     """Return other values to try: the next ones, those that keep a divisor or a multiple among *neighbours*, and others."""
     multiples = [value + each for each in neighbours if 1 < each < value and value % each == 0]
-    divisors = [1] if any(each % value == 0 for each in neighbours if each and value > 1) else []
-    candidates = (value + 1, *multiples, 2 * value, *divisors, value + 2, value - 1, value // 2, value + 4, value + 8, 3 * value)
+    divided = [each for each in neighbours if value and each > value and each % value == 0]
+    divisors = [1, *divided] if divided else []
+    candidates = (value + 1, *multiples, 2 * value, value // 2, *divisors, value + 2, value - 1, value + 4, value + 8, 3 * value)
     return [other for other in dict.fromkeys(candidates) if other != value and other >= min(value, 0)]
 
 

@@ -22,9 +22,15 @@ def displaced(point: Point, defaults: Point) -> int:
     return sum(point[name] != value for name, value in defaults.items() if name in point)
 
 
-def readings(prober: Prober, point: Point, variations: Mapping[str, Variation], wanted: Features) -> list[Point]:
-    """Return further points that fit exactly: values that integer division hides, and other factors of a product."""
-    found = [*_hidden(prober, point, variations), *_recombined(prober, point, variations, wanted)]
+def readings(
+    prober: Prober, point: Point, variations: Mapping[str, Variation], wanted: Features, *, linear: Set[str] = frozenset()
+) -> list[Point]:
+    """Return further points that fit exactly: values that integer division hides, and other factors of a product.
+
+    *linear* are arguments that are known to hide none.
+    """
+    divided = {name: each for name, each in variations.items() if name not in linear}
+    found = [*_hidden(prober, point, divided), *_recombined(prober, point, variations, wanted)]
     unique = {frozenset(other.items()): other for other in found}
     unique.pop(frozenset(point.items()), None)
     return list(unique.values())

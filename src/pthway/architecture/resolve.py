@@ -93,11 +93,9 @@ def _import_file(path: Path, text: str) -> ModuleType:
 @contextmanager
 def _beside(folder: Path) -> Iterator[None]:
     """Make the modules in *folder* importable, before any of the same name that came from elsewhere."""
-    shadowed = {
-        name: module
-        for name, module in sys.modules.items()
-        if _is_beside(folder, name.partition(".")[0]) and _comes_from_elsewhere(name.partition(".")[0], folder)
-    }
+    beside = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
+    foreign = {name for name in beside if _comes_from_elsewhere(name, folder)}
+    shadowed = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in foreign}
     for name in shadowed:
         del sys.modules[name]
     sys.path.insert(0, str(folder))
@@ -106,10 +104,6 @@ def _beside(folder: Path) -> Iterator[None]:
     finally:
         sys.path.remove(str(folder))
         sys.modules.update(shadowed)
-
-
-def _is_beside(folder: Path, name: str) -> bool:
-    return (folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file()
 
 
 def _comes_from_elsewhere(name: str, folder: Path) -> bool:

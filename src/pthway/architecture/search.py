@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
@@ -10,8 +10,8 @@ from pthway.architecture.linear import Equation, solve_moves
 from pthway.architecture.probe import Point, Prober, Trace, Variation
 from pthway.architecture.trace import CHILDREN, PRESENT, Feature, Features
 
-MAX_STEPS: Final = 12
-"""Linear constructors need one step, products two or three, squares about six."""
+MAX_STEPS: Final = 20
+"""Linear constructors need one step, products two or three, squares about eight."""
 LARGEST_VALUE: Final = 1 << 20
 """A step beyond is a mistake: no argument of a network in our tests comes near."""
 
@@ -22,6 +22,11 @@ class Outcome:
 
     point: Point
     trace: Trace
+    shown: frozenset[str]
+    """The arguments that moved some size somewhere on the way."""
+    foretold: Mapping[str, Variation] = field(default_factory=dict)
+    """The variations of the last step, if every size moved exactly as they foretold: the constructor is linear from there to
+    here, so that varying the same arguments again, or looking for values that integer division hides, would show nothing new."""
 
     @property
     def fits(self) -> bool:
@@ -39,23 +44,42 @@ def search(prober: Prober, start: Point, names: Iterable[str], wanted: Features)
     best: Outcome | None = None
     visited: list[Point] = []
     variations: dict[str, Variation] = {}
+    shown: frozenset[str] = frozenset()
+    last: tuple[Point, Trace, Mapping[str, Variation]] | None = None
     for _ in range(MAX_STEPS):
         trace = prober.at(point)
         if trace is None or point in visited:
             break
         visited.append(point)
         if best is None or trace.difference.distance < best.trace.difference.distance:
-            best = Outcome(point, trace)
+            best = Outcome(point, trace, shown, _foretold(last, point, trace))
         if trace.difference.fits:
             break
         concerned = _concerned(trace, wanted, variations) or names
         variations.update({name: prober.vary(point, name) for name in concerned})
         moving = {name: variations[name] for name in concerned}
+        shown |= {name for name in concerned if variations[name].slopes}
         moves = _moves(trace.features, wanted, moving, prober.defaults.keys())
         if not any(moves.values()):
             break
+        last = (point, trace, moving)
         point = _land(prober, point, moves, variations)
     return best
+
+
+def _foretold(last: tuple[Point, Trace, Mapping[str, Variation]] | None, point: Point, trace: Trace) -> Mapping[str, Variation]:
+    """Return the variations of the *last* step if they are whole-number slopes by single steps and foretell every size here."""
+    if last is None:
+        return {}
+    before, then, variations = last
+    told = {name: each for name, each in variations.items() if each.slopes and each.step == 1}
+    if any(point[name] != before[name] and name not in told for name in point):
+        return {}
+    expected: dict[Feature, Fraction] = {feature: Fraction(size) for feature, size in then.features.items()}
+    for name, each in told.items():
+        for feature, slope in each.slopes.items():
+            expected[feature] = expected.get(feature, Fraction(0)) + slope * (point[name] - before[name])
+    return told if expected == trace.features else {}
 
 
 def _concerned(trace: Trace, wanted: Features, variations: Mapping[str, Variation]) -> list[str]:
@@ -92,14 +116,15 @@ def _land(prober: Prober, point: Point, moves: Mapping[str, Fraction], variation
     What forbids it may be an argument without a trace (heads, groups), and 1 divides everything; or a value that has to be a
     multiple of a step, or of another argument (the size of an image and of its patches).
     """
-    silent = [name for name, variation in variations.items() if not variation.slopes]
-    for targets in _targets(prober, point, moves, variations):
-        for relaxed in ({}, *({name: 1} for name in silent), dict.fromkeys(silent, 1)):
-            landing = {**point, **targets, **relaxed}
-            if prober.at(landing) is not None:
-                return landing
+    exact, *others = _targets(prober, point, moves, variations)
+    silent = dict.fromkeys((name for name, variation in variations.items() if not variation.slopes), 1)
+    relaxed = [exact | {name: 1} for name in silent] if len(silent) > 1 else []
+    for targets in (exact, *relaxed, exact | silent, *others, *(other | silent for other in others)):
+        landing = {**point, **targets}
+        if landing != point and prober.at(landing) is not None:
+            return landing
     landing = dict(point)
-    for targets in _targets(prober, point, moves, variations):
+    for targets in (exact, *others):
         for name, value in targets.items():
             if prober.at({**landing, name: value}) is not None:
                 landing[name] = value
@@ -112,12 +137,24 @@ def _targets(prober: Prober, point: Point, moves: Mapping[str, Fraction], variat
     whole = {name: (1 if move > 0 else -1) if tiny and move else round(move) for name, move in moves.items()}
     exact = {name: _within(prober, name, point[name] + move) for name, move in whole.items()}
     yield exact
-    for name in (name for name, move in moves.items() if move.denominator > 1):
+    # What was solved to a whole number, and what is small, is more likely the divisor than the multiple.
+    for name in sorted((name for name in moves if moves[name]), key=lambda name: (moves[name].denominator == 1, -exact[name])):
         for unit in dict.fromkeys(value for other, value in exact.items() if other != name and value > 1):
-            yield {**exact, name: unit * max(1, round(exact[name] / unit))}
+            yield {**exact, name: _on_grid(point[name], moves[name], unit, 0)}
     steps = {name: variations[name].step for name in moves}
-    yield {name: _within(prober, name, point[name] + step * round(moves[name] / step)) for name, step in steps.items()}
+    grid = {name: _on_grid(point[name], moves[name], abs(step), point[name]) for name, step in steps.items()}
+    yield {name: _within(prober, name, value) for name, value in grid.items()}
+
+
+def _on_grid(here: int, move: Fraction, unit: int, origin: int) -> int:
+    """Return the multiple of *unit* from *origin* nearest to the move's end; a move never ends where it began."""
+    value = origin + unit * round((here + move - origin) / unit)
+    if move and value == here:
+        value += unit if move > 0 else -unit
+    return max(value, unit) if not origin else value
 
 
 def _within(prober: Prober, name: str, value: int) -> int:
-    return max(min(0, prober.defaults.get(name, 0)), min(value, LARGEST_VALUE))
+    """Return *value* within reason; 0 is one only where it is meant, not where a step goes too far."""
+    low = min(1, prober.defaults.get(name, 1))
+    return max(low, min(value, LARGEST_VALUE)) if value else 0

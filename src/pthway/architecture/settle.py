@@ -21,9 +21,10 @@ NOTHING_ELSE_BUILDS: Final = "the constructor refuses every other value that was
 def settle(problem: Problem, outcome: Outcome) -> Match:
     """Return the match if it is the only reading; see to arguments without a trace first."""
     point = _with_defaults(problem, outcome.point)
-    variations = _variations(problem, point)
-    _refuse_silent(problem, point, variations)
-    others = readings(problem.prober, point, variations, problem.wanted)
+    foretold = outcome.foretold if point == outcome.point else {}
+    variations = _variations(problem, point, foretold)
+    _refuse_silent(problem, Outcome(point, outcome.trace, outcome.shown), variations)
+    others = readings(problem.prober, point, variations, problem.wanted, linear=foretold.keys())
     ranked = sorted([point, *others], key=lambda other: displaced(other, problem.prober.defaults))
     least = displaced(ranked[0], problem.prober.defaults)
     equals = [other for other in ranked if displaced(other, problem.prober.defaults) == least]
@@ -31,14 +32,14 @@ def settle(problem: Problem, outcome: Outcome) -> Match:
         raise several(problem.prober.architecture, equals)
     best = problem.prober.at(equals[0])
     if best is None or equals[0] == point:
-        return _match(problem, Outcome(point, outcome.trace), variations)
-    return settle(problem, Outcome(equals[0], best))
+        return _match(problem, Outcome(point, outcome.trace, outcome.shown), variations)
+    return settle(problem, Outcome(equals[0], best, outcome.shown))
 
 
 def settle_nearest(problem: Problem, outcome: Outcome) -> Match:
     """Return the match of a point that does not fit; each required argument still has to be shown by a tensor."""
-    variations = _variations(problem, outcome.point)
-    _refuse_silent(problem, outcome.point, variations)
+    variations = _variations(problem, outcome.point, {})
+    _refuse_silent(problem, outcome, variations)
     here = outcome.trace.features
     hidden = [
         name
@@ -60,10 +61,10 @@ def _with_defaults(problem: Problem, point: Point) -> Point:
     return kept
 
 
-def _refuse_silent(problem: Problem, point: Point, variations: Mapping[str, Variation]) -> None:
+def _refuse_silent(problem: Problem, outcome: Outcome, variations: Mapping[str, Variation]) -> None:
     """Raise for arguments that leave no trace and have no default, or one that does not go with the rest."""
-    prober = problem.prober
-    silent = [name for name in point if not variations[name].slopes]
+    prober, point = problem.prober, outcome.point
+    silent = [name for name in point if not variations[name].slopes and (variations[name].silent or name not in outcome.shown)]
     required = [name for name in silent if name not in prober.defaults]
     if required:
         raise no_trace(prober.architecture, {name: _fitting(prober, point, name) for name in required})
@@ -79,8 +80,8 @@ def _fitting(prober: Prober, point: Point, name: str) -> list[int]:
     return [value for value, trace in traces.items() if trace is not None and trace.difference.fits]
 
 
-def _variations(problem: Problem, point: Point) -> dict[str, Variation]:
-    return {name: problem.prober.vary(point, name) for name in point}
+def _variations(problem: Problem, point: Point, foretold: Mapping[str, Variation]) -> dict[str, Variation]:
+    return {name: foretold[name] if name in foretold else problem.prober.vary(point, name) for name in point}
 
 
 def _match(problem: Problem, outcome: Outcome, variations: dict[str, Variation]) -> Match:
@@ -106,8 +107,7 @@ class _Verdict:
     def argument(self, name: str) -> Argument:
         prober = self.problem.prober
         if name in prober.given:
-            determined, because = self._tested(name, prober.given[name])
-            return Argument(name, prober.given[name], Origin.GIVEN, determined, f"passed by the caller; {because}")
+            return Argument(name, prober.given[name], Origin.GIVEN, None, "passed by the caller, and everything fits with it")
         if name not in self.point:
             default = self.problem.constructor.parameters[name].default
             return Argument(name, default, Origin.DEFAULT, *self._tested(name, default))

@@ -17,6 +17,9 @@ from pthway.formats.tensors import AnyTensor
 if TYPE_CHECKING:
     import numpy as np
 
+    from pthway.checkpoint.convert import Converted, Precision
+    from pthway.checkpoint.writing.transfer import Progress
+
 
 @final
 class StoredTensor:
@@ -104,6 +107,22 @@ class Checkpoint:
                 f"Choose one of: {', '.join(repr(state.path) for state in self.state_dicts)}",
             )
         return tuple(found)
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        weights: str | None = None,
+        precision: "Precision | None" = None,
+        progress: "Progress | None" = None,
+    ) -> "Converted":
+        """Write the chosen state dict as ``.safetensors``, ``.npz`` or a plain ``.pth``, and return what was done.
+
+        Needs neither torch nor the network's class. See `pthway.checkpoint.convert.convert` for the promises and errors.
+        """
+        convert = _lazy.load("pthway.checkpoint.convert:convert")
+        written: Converted = convert(self, path, weights=weights, precision=precision, progress=progress)
+        return written
 
     def __getitem__(self, name: str) -> StoredTensor:
         state = self.choose()

@@ -1,6 +1,7 @@
 """Prefixes that wrappers put before names: undone by rule, reported, reversible."""
 
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import Final
 
 from pthway.checkpoint.state_dicts import Rename, StateDict
@@ -49,20 +50,20 @@ def as_saved(state: StateDict) -> StateDict:
     return state._replace(tensors=tensors, keys={key: key for key in tensors}, renames=(), metadata=None)
 
 
-def common_prefix(state: StateDict) -> str | None:
-    """The first component that all names share, with its dot; None if there is none."""
-    first = {name.partition(".")[0] for name in state.tensors if "." in name}
-    shared = next(iter(first), "") + "."
-    return shared if len(first) == 1 and all(name.startswith(shared) for name in state.tensors) else None
+def common_prefixes(state: StateDict) -> list[str]:
+    """The prefixes that all names share, each ending with a dot, the shortest first: ``model.``, ``model.backbone.``."""
+    paths = [name.split(".")[:-1] for name in state.tensors]
+    shared = list(takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False)))
+    return ["".join(f"{parts[0]}." for parts in shared[: depth + 1]) for depth in range(len(shared))]
 
 
 def renamed_by_user(state: StateDict, rename: Mapping[str, str]) -> StateDict:
-    """*state* with the user's names: ``{"old": "new"}`` for one name, ``{"old.": "new."}`` for all below it.
+    """*state* with the user's names: ``{"old": "new"}`` for one name, ``{"old.": "new."}`` for all below it, ``{"": "new."}`` for all.
 
     Raises `UsageError` for an entry that no name has.
     """
     for old, new in rename.items():
-        whole = not old.endswith(".")
+        whole = old != "" and not old.endswith(".")
         hits = [name for name in state.tensors if (name == old if whole else name.startswith(old))]
         if not hits:
             raise UsageError(

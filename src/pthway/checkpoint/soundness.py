@@ -26,24 +26,20 @@ class NonFinite:
 
 
 def non_finite(container: Container, tensors: Mapping[str, AnyTensor]) -> dict[str, NonFinite]:
-    """The tensors that hold NaN or infinity, by name. Every byte is read once and its checksum compared on the way.
+    """The tensors that hold NaN or infinity, by name. Every byte is read once, and its checksum compared on the way.
 
     Raises `CorruptFile` for bytes that are not those that were saved.
     """
     strided = {name: spec for name, spec in tensors.items() if isinstance(spec, TensorSpec) and spec.dtype in NUMPY_TYPES}
-    kinds = {spec.storage.key: spec.dtype for spec in strided.values()}
+    storages = {spec.storage.key: (spec.storage, spec.dtype) for spec in strided.values()}
     suspects: set[str] = set()
 
     def look(storage: StorageSpec, chunk: memoryview) -> None:
-        if not _surely_finite(chunk, kinds[storage.key]):
+        if not _surely_finite(chunk, storages[storage.key][1]):
             suspects.add(storage.key)
 
-    container.check(list({spec.storage.key: spec.storage for spec in strided.values()}.values()), look)
-    counted = {
-        name: _count(array(container, spec, name))
-        for name, spec in strided.items()
-        if spec.storage.key in suspects or not container.maps(spec.storage)
-    }
+    container.check([storage for storage, _ in storages.values()], look)
+    counted = {name: _count(array(container, spec, name)) for name, spec in strided.items() if spec.storage.key in suspects}
     return {name: found for name, found in counted.items() if found.nan or found.infinite}
 
 
@@ -57,7 +53,7 @@ def _surely_finite(chunk: memoryview, dtype: str) -> bool:
         return not bool(((numbers & mask) == mask).any())
     if dtype in ("float32", "float64", "complex64", "complex128"):
         with np.errstate(over="ignore", invalid="ignore"):
-            return bool(np.isfinite(np.add.reduce(numbers)))
+            return bool(np.isfinite(np.einsum("i->", numbers)))  # twice as fast as np.sum, which adds in pairs for precision
     return kind.kind in "biu" or bool(np.isfinite(numbers.astype(np.float32)).all())
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from pthway import __version__, _lazy
 from pthway.errors import ArchitectureNotFound, MissingDependency, PthwayError, UsageError
 
+DIFFERENT = 1
 REFUSED = 3
 WRONG_USAGE = 2
 
@@ -42,6 +43,25 @@ def parser() -> ArgumentParser:
     inspect.add_argument("file", type=Path, help="the weights file")
     inspect.add_argument("--tensors", action="store_true", help="list every tensor")
     inspect.add_argument("--json", action="store_true", help="print everything as JSON")
+
+    inspect.add_argument("--stats", action="store_true", help="read every number: smallest, largest, mean, deviation, NaN, zeros")
+
+    convert = commands.add_parser("convert", help="write the weights of a file as .safetensors, .npz or a plain .pth")
+    convert.set_defaults(run="pthway.cli.convert:run")
+    convert.add_argument("file", type=Path, help="the weights file")
+    convert.add_argument("output", type=Path, metavar="OUT", help="the new file; its ending says the format: .safetensors, .npz, .pth")
+    convert.add_argument("--weights", metavar="NAME", help="which of several state dicts: ema, raw, or its path in the file")
+    kinds = convert.add_mutually_exclusive_group()
+    kinds.add_argument("--half", action="store_true", help="floating-point tensors as float16; too large a number is an error")
+    kinds.add_argument("--bfloat16", action="store_true", help="floating-point tensors as bfloat16")
+    convert.add_argument("--json", action="store_true", help="print what was done as JSON")
+
+    diff = commands.add_parser("diff", help="say which tensors of two weights files differ, and by how much")
+    diff.set_defaults(run="pthway.cli.diff:run")
+    diff.add_argument("first", type=Path, metavar="A", help="a weights file")
+    diff.add_argument("second", type=Path, metavar="B", help="another")
+    diff.add_argument("--weights", metavar="NAME", help="which of several state dicts, in both files")
+    diff.add_argument("--json", action="store_true", help="print the differences as JSON")
 
     predict = commands.add_parser(
         "predict",

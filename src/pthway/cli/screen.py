@@ -14,6 +14,11 @@ def in_terminal() -> bool:
     return sys.stdout.isatty()
 
 
+def person_watches() -> bool:
+    """Whether a person sees what happens meanwhile, which goes to stderr."""
+    return sys.stderr.isatty()
+
+
 def write(text: str) -> None:
     """One line of output."""
     sys.stdout.write(text + "\n")
@@ -69,7 +74,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def print_error(error: PthwayError) -> None:
     """What, why and fix on stderr."""
-    if not sys.stderr.isatty():
+    if not person_watches():
         note(f"error: {error}")
         return
     text = _lazy.load("rich.text:Text")

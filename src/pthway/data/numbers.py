@@ -19,13 +19,18 @@ def to_array(nested: Sequence[Any], where: str) -> Array:
 
     *where* names the list in messages. Raises `InputRefused` for the first entry that is no finite number, or list of another length.
     """
-    _check(nested, where, _shape(nested, where))
-    array = np.asarray(nested)
+    array = nested_array(nested, where)
     finite = np.isfinite(array) if array.dtype.kind == "f" else np.ones(1, bool)
     if not finite.all():
         place = "".join(f"[{index}]" for index in np.argwhere(~finite)[0].tolist())
         raise InputRefused(f"{where}{place} is too large for a float64.", "Numbers end at 1.8e308.", "Correct the number.")
     return array
+
+
+def nested_array(nested: Sequence[Any], where: str) -> Array:
+    """Return the nested lists as `to_array` does, NaN and infinity included."""
+    _check(nested, where, _shape(nested, where))
+    return np.asarray(nested)
 
 
 def _shape(nested: Any, where: str) -> tuple[int, ...]:

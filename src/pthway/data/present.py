@@ -21,7 +21,7 @@ SHOWN_NUMBERS: Final = 6
 class Answer:
     """The outputs of one call of a network. Building one costs nothing: arrays are fetched and read when they are asked for."""
 
-    __slots__ = ("_arrays", "_label_names", "_scores", "_sources", "single")
+    __slots__ = ("_arrays", "_label_names", "_scores", "_sources", "single", "steps")
 
     def __init__(
         self,
@@ -29,6 +29,7 @@ class Answer:
         *,
         labels: Sequence[str] | None = None,
         single: bool = False,
+        steps: tuple[str, ...] = (),
     ) -> None:
         self._sources = arrays
         self._label_names = labels
@@ -36,6 +37,10 @@ class Answer:
         self._scores: Scores | None = None
         self.single = single
         """Whether the caller gave one sample without a batch dimension; the arrays have one all the same."""
+        self.steps = steps
+        """What was done to the input on its way, in words: how an image became numbers."""
+        self.steps = steps
+        """How a file or an image became the input, in words; empty where numbers were given."""
 
     @property
     def arrays(self) -> Mapping[str, Array]:

@@ -3,10 +3,17 @@
 import mmap
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
 from pthway.errors import CorruptFile, EmptyFile, MissingFile, NotWeights, TruncatedFile, UnreadableFile
+
+CHUNK: Final = 1024 * 1024
+"""Bytes that are looked at together: they stay in the processor's cache between two looks, and outweigh the cost of a call."""
+
+_WINDOW: Final = 16 * 1024 * 1024
+"""Bytes that are mapped at a time: large enough that mapping costs nothing, small beside the memory that is promised."""
 
 
 @final
@@ -61,6 +68,21 @@ class FileBytes:
             offset, count = offset + len(part), count - len(part)
         return b"".join(parts) if len(parts) != 1 else parts[0]
 
+    def chunks(self, offset: int, count: int) -> Iterator[memoryview]:
+        """The bytes in chunks of `CHUNK`, the last one shorter. Raises `CorruptFile` if the file became shorter.
+
+        They are windows of a map: a checksum of them costs a third of what it costs after copying them with ``read``.
+        """
+        if count <= CHUNK:
+            yield memoryview(self.read(offset, count))
+            return
+        for at in range(offset, offset + count, _WINDOW):
+            window = map_window(self.descriptor, at, min(_WINDOW, offset + count - at))
+            if window is None:
+                raise self.changed()
+            for start in range(0, len(window), CHUNK):
+                yield window[start : start + CHUNK]
+
     def map(self) -> mmap.mmap:
         """The file in memory: pages are read when touched, and writes to them stay private."""
         self.check_unchanged()
@@ -78,3 +100,15 @@ class FileBytes:
 
     def __del__(self) -> None:
         os.close(self.descriptor)
+
+
+def map_window(descriptor: int, offset: int, count: int) -> memoryview | None:
+    """*count* bytes of a file from *offset*, mapped for reading as long as the view lives; None if the file ends before."""
+    before = offset % mmap.ALLOCATIONGRANULARITY
+    try:
+        window = mmap.mmap(
+            descriptor, before + count, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE, prot=mmap.PROT_READ, offset=offset - before
+        )
+    except ValueError:
+        return None
+    return memoryview(window)[before:]

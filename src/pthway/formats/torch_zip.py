@@ -44,6 +44,8 @@ def _root(source: FileBytes, records: Mapping[str, Record]) -> str:
 
 
 def _written_by(records: Mapping[str, Record], root: str, table: Mapping[str, StorageSpec]) -> str:
+    if f"{root}/.data/pthway" in records:
+        return "pthway (record .data/pthway)"
     if f"{root}/.format_version" in records:
         return "torch 2.7 or later (record .format_version)"
     if f"{root}/byteorder" in records or f"{root}/.data/serialization_id" in records:

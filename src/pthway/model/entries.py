@@ -71,8 +71,10 @@ def _shapes(layer: nn.Module, *, mixes: bool) -> Iterator[tuple[tuple[Dim, ...],
         case nn.Linear():
             plain = ((BATCH, layer.in_features), Kind.FIXED)
             steps = (("first", "second", layer.in_features), Kind.SEQUENCE)
-            yield from (steps, plain) if mixes else (plain, steps)
-            yield from _images_of(layer.in_features)
+            if mixes:
+                yield from (steps, plain)
+            else:
+                yield from (plain, *_images_of(layer.in_features), steps)
         case nn.Embedding() | nn.EmbeddingBag():
             yield ("first", "second"), Kind.SEQUENCE
             yield (BATCH,), Kind.FIXED

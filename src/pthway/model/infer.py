@@ -8,11 +8,11 @@ from typing import Final
 import torch
 from torch import nn
 
+from pthway.model.batch_axis import batch_by_influence, batch_by_shape
 from pthway.model.entries import Hypothesis, Kind, hypotheses
-from pthway.model.independence import mixes_along
 from pthway.model.signature import BATCH, Dim, Input, Limit, Output, Signature
-from pthway.model.sizes import Search, Sizes
-from pthway.model.trial import Exhausted, Pass, Trial
+from pthway.model.sizes import IMAGES, LENGTHS, Range, Search, Sizes
+from pthway.model.trial import Exhausted, Pass, Trial, one_thread
 
 SAMPLES: Final = 3
 """Samples of a pass: with one or two, a folded batch could go unseen."""
@@ -22,7 +22,6 @@ STEPS: Final = (7, 11)
 TOO_SMALL: Final = ("kernel size", "output size is too small", "too small", "expected input's size", "must be greater than")
 FOREIGN: Final = ("channels", "expected 2d", "expected 3d", "expected 4d", "expected 5d", "values to unpack")
 """What layers say of a wrong number of dimensions or channels, which no size can mend."""
-Shapes = Mapping[str, tuple[int, ...]]
 GIVE_EXAMPLE: Final = "give one: pthway.wrap(module, example=x)"
 
 
@@ -37,6 +36,7 @@ class _Found:
     notes: tuple[str, ...] = ()
 
 
+@one_thread()
 def infer(module: nn.Module) -> Signature:
     """The signature of *module*, as far as its layers and forward passes on the meta device tell.
 
@@ -120,17 +120,18 @@ def _settle_sizes(trial: Trial, dtype: torch.dtype, shape: tuple[Dim, ...]) -> _
 
     if any(sign in trial.run([filled(64)], [dtype]).reason.lower() for sign in FOREIGN):
         return None
-    search = Search(
-        lambda size: _judge(trial.run([filled(size)], [dtype]), SAMPLES, batch),
-        is_length=len(open_axes) == 1,
-        computes=trial.computes,
-    )
-    sizes = search.sizes()
+    sizes = Search(lambda size: _judge(trial.run([filled(size)], [dtype]), SAMPLES, batch), _range(trial, len(open_axes))).sizes()
     if sizes is None or not _answers(trial, dtype, filled(sizes.sample), batch):
         return None
     settled = tuple(sizes.chosen if axis in open_axes and sizes.chosen else side for axis, side in enumerate(shape))
     notes = _size_notes(sizes, [str(shape[axis]) for axis in open_axes])
     return _Found(settled, dict.fromkeys(open_axes, sizes.limit), filled(sizes.sample), notes)
+
+
+def _range(trial: Trial, sides: int) -> Range:
+    range_ = LENGTHS if sides == 1 else IMAGES
+    # Where passes compute, large inputs cost what a prediction with them costs.
+    return replace(range_, beyond=None) if trial.computes else range_
 
 
 def _size_notes(sizes: Sizes, names: Sequence[str]) -> tuple[str, ...]:
@@ -152,44 +153,14 @@ def _settle_sequence(trial: Trial, module: nn.Module, hypothesis: Hypothesis) ->
     )
     if base.outputs is None or more.outputs is None or longer.outputs is None:
         return _settle_sizes(trial, dtype, (BATCH, "length", *rest))
-    batch, notes = _batch_by_shape(base.outputs, more.outputs, longer.outputs), ()
+    notes: tuple[str, ...] = ()
+    batch = batch_by_shape(base, more, longer)
     if batch is None:
-        batch, notes = _batch_by_influence(module, (SAMPLES, STEPS[0], *fixed), hypothesis)
+        batch, notes = batch_by_influence(module, [(SAMPLES, STEPS[0], *fixed)], [dtype], [hypothesis.vocabulary or 2])
     if batch is None:
         return None
     found = _settle_sizes(trial, dtype, (BATCH, "length", *rest) if batch == 0 else ("length", BATCH, *rest))
     return replace(found, notes=(*found.notes, *notes)) if found is not None else None
-
-
-def _batch_by_shape(base: Shapes, more: Shapes, longer: Shapes) -> int | None:
-    """The dimension that every output keeps, if some output loses the other: sequences are summed up, samples are not."""
-    first = {name: _follows(base[name], more.get(name, ())) for name in base}
-    second = {name: _follows(base[name], longer.get(name, ())) for name in base}
-    keeps_first = any(first[name] is not None and second[name] is None for name in base)
-    keeps_second = any(second[name] is not None and first[name] is None for name in base)
-    if keeps_first == keeps_second:
-        return None
-    return 0 if keeps_first else 1
-
-
-def _follows(base: tuple[int, ...], changed: tuple[int, ...]) -> int | None:
-    if len(base) != len(changed):
-        return None
-    return next((axis for axis, (a, b) in enumerate(zip(base, changed, strict=True)) if a != b), None)
-
-
-def _batch_by_influence(
-    module: nn.Module, shape: tuple[int, ...], hypothesis: Hypothesis
-) -> tuple[int | None, tuple[str, ...]]:
-    try:
-        mixed = mixes_along(module, shape, hypothesis.dtype, hypothesis.vocabulary, (0, 1))
-    except Exception:  # noqa: BLE001  # the forward pass is the user's; what it refuses with values is no batch that we know
-        return None, ()
-    if mixed == (True, True):
-        return None, ()
-    if mixed == (False, False):
-        return 0, ("either of the first two dimensions may count the samples: none influences another",)
-    return (1 if mixed[0] else 0), ()
 
 
 def _signature(trial: Trial, name: str, hypothesis: Hypothesis, found: _Found) -> Signature:
@@ -201,8 +172,13 @@ def _signature(trial: Trial, name: str, hypothesis: Hypothesis, found: _Found) -
         hypothesis.vocabulary,
         hypothesis.because,
     )
-    outputs = symbolic_outputs(trial, [found.shape], [found.trial], [hypothesis.dtype], {(0, axis): limit for axis, limit in found.limits.items()})
-    lost = tuple(f"{output.name} has no dimension for the samples" for output in outputs if output.batch is None)
+    limits = {(0, axis): limit for axis, limit in found.limits.items()}
+    outputs = symbolic_outputs(trial, [found.shape], [found.trial], [hypothesis.dtype], limits)
+    lost = tuple(
+        f"{output.name} has no dimension for the samples: answers leave it out, model(x) gives it"
+        for output in outputs
+        if output.batch is None
+    )
     return Signature((taken,), outputs, (*found.notes, *lost))
 
 
@@ -242,8 +218,8 @@ def _another(size: int, limit: Limit | None) -> int:
 def _relation(symbol: str, first: tuple[int, int], second: tuple[int, int]) -> str:
     """How an output's size follows an input's, by two examples of (input's, output's)."""
     (size, old), (other, new) = first, second
-    if old - size == new - other:
-        return symbol if old == size else f"{symbol}{old - size:+d}"
-    if old * other == new * size:
-        return f"{symbol}/{size // old}" if size % old == 0 else f"{symbol}*{old / size:g}"
-    return f"{symbol}→"
+    slope, remainder = divmod(new - old, other - size)
+    if not remainder:
+        factor = symbol if slope == 1 else f"{slope}*{symbol}"
+        return factor if old == slope * size else f"{factor}{old - slope * size:+d}"
+    return f"{symbol}/{size // old}" if old * other == new * size and size % old == 0 else f"f({symbol})"

@@ -1,20 +1,34 @@
 """Which sizes of an open dimension a network runs with, found by bisection over forward passes."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, final
 
 from pthway.model.signature import Limit
 
-FREE: Final = (128, 161)
-"""Two sizes without a common divisor: a network that runs with both has no size of its own."""
-ALIGNED: Final = (128, 192)
-"""Multiples of 64: with both and not with 161, sizes are free but for a divisor."""
+ALIGNED: Final = 64
+"""Where multiples of this run and others do not, sizes are free but for a divisor."""
 USUAL: Final = (224, 32, 28, 64, 256, 128, 299, 384, 512, 227, 96, 48, 24, 12, 84, 16, 8, 112, 160, 192, 288, 320, 336, 448, 640, 1024)
-"""Sizes that people choose, in the order in which they are tried and preferred."""
 USUAL_LENGTHS: Final = (1024, 128, 256, 512, 2048, 4096, 100, 1000, 16000, 8000, 22050, 44100, 64, 32, 784, 187, 500, 200, 50, 10)
-LARGEST: Final = 2048
-LARGEST_LENGTH: Final = 1 << 17
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Which sizes are worth trying."""
+
+    free: tuple[int, int]
+    """Two sizes without a common divisor: a network that runs with both has no size of its own."""
+    largest: int
+    """The largest size that is tried."""
+    beyond: int | None
+    """A size to see whether free sizes end; None where a pass of this size takes too long."""
+    usual: tuple[int, ...]
+    """Sizes that people choose, in the order in which they are tried and preferred."""
+
+
+IMAGES: Final = Range((128, 161), 2048, 2048, USUAL)
+LENGTHS: Final = Range((128, 161), 1 << 17, 2048, USUAL_LENGTHS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +46,17 @@ class Sizes:
 class Search:
     """Sizes by trying: *attempt* gives 0 if a size runs, 1 if it is too large, -1 too small, None if it fails for an unknown reason."""
 
-    def __init__(self, attempt: Callable[[int], int | None], *, is_length: bool, computes: bool) -> None:
+    def __init__(self, attempt: Callable[[int], int | None], sizes: Range) -> None:
         self._attempt = attempt
-        self._computes = computes
+        self._range = sizes
         self._known: dict[int, int | None] = {}
-        self._usual = USUAL_LENGTHS if is_length else USUAL
-        self._largest = LARGEST_LENGTH if is_length else LARGEST
 
     def sizes(self) -> Sizes | None:
         """What was found, or None if no size that was tried runs."""
-        if all(map(self._runs, FREE)):
+        if all(map(self._runs, self._range.free)):
             return self._free(1)
-        if all(map(self._runs, ALIGNED)):
-            step = next((1 << power for power in range(1, 7) if self._runs(FREE[0] + (1 << power))), 64)
+        if self._range.free[0] % ALIGNED == 0 and self._runs(self._range.free[0]) and self._runs(self._range.free[0] + ALIGNED):
+            step = next((1 << power for power in range(1, 6) if self._runs(self._range.free[0] + (1 << power))), ALIGNED)
             return self._free(step)
         seed = self._seed()
         if seed is None:
@@ -52,8 +64,8 @@ class Search:
         low, high = self._edge(seed, -1), self._edge(seed, 1)
         if high >= 2 * low:
             # Flattening fixes a size up to what pooling crops, which is less than the size itself: this one is free within bounds.
-            return Sizes(None, Limit(low, high if high < self._largest else None), seed)
-        usual = [size for size in self._usual if low <= size <= high]
+            return Sizes(None, Limit(low, high if high < self._range.largest else None), seed)
+        usual = [size for size in self._range.usual if low <= size <= high]
         chosen = low if low in usual or not usual else usual[0]
         return Sizes(chosen, Limit(low, high), chosen)
 
@@ -67,11 +79,12 @@ class Search:
 
     def _free(self, step: int) -> Sizes:
         """The least and the largest size, by bisection over multiples of *step*: those that run lie together."""
-        low = self._last(FREE[0] // step, 0, step)
-        beyond = LARGEST // step
-        # Where passes compute, large inputs cost what a prediction with them costs: they are not tried.
-        endless = self._computes or self._runs(beyond * step)
-        return Sizes(None, Limit(low, None if endless else self._last(FREE[0] // step, beyond, step), step), FREE[0])
+        low = self._last(self._range.free[0] // step, 0, step)
+        beyond = (self._range.beyond or 0) // step
+        endless = not beyond or self._runs(beyond * step)
+        return Sizes(
+            None, Limit(low, None if endless else self._last(self._range.free[0] // step, beyond, step), step), self._range.free[0]
+        )
 
     def _last(self, inside: int, outside: int, step: int) -> int:
         """The last multiple of *step* that runs, between one that does and one that does not."""
@@ -82,7 +95,7 @@ class Search:
 
     def _seed(self) -> int | None:
         """Some size that runs: between one too small and one too large, or a usual one."""
-        low, high = 0, self._largest
+        low, high = 0, self._range.largest
         while high - low > 1:
             middle = _between(low, high)
             found = self._try(middle)
@@ -91,18 +104,18 @@ class Search:
             if found is None:
                 break
             low, high = (middle, high) if found < 0 else (low, middle)
-        return next((size for size in self._usual if size <= self._largest and self._runs(size)), None)
+        return next((size for size in self._range.usual if size <= self._range.largest and self._runs(size)), None)
 
     def _edge(self, seed: int, direction: int) -> int:
         """The last size from *seed* in a *direction* that runs, where those that run lie together."""
         step = 1
         inside, outside = seed, seed + direction
-        while 0 < outside <= self._largest and self._runs(outside):
+        while 0 < outside <= self._range.largest and self._runs(outside):
             inside, step = outside, step * 2
             outside = inside + direction * step
-        return self._last(inside, max(0, min(outside, self._largest + 1)), 1)
+        return self._last(inside, max(0, min(outside, self._range.largest + 1)), 1)
 
 
 def _between(low: int, high: int) -> int:
     """The geometric middle: sizes spread over orders of magnitude."""
-    return min(max(round((max(low, 1) * high) ** 0.5), low + 1), high - 1)
+    return min(max(math.isqrt(max(low, 1) * high), low + 1), high - 1)

@@ -1,11 +1,13 @@
 """Forward passes on a weightless twin of a module, to see which inputs it takes and what comes out."""
 
 import copy
+import math
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import RLock
 from typing import Any, Final, final
 
 import numpy as np
@@ -19,9 +21,16 @@ from pthway.model.outputs import named_outputs
 MAX_PASSES: Final = 240
 """Forward passes of one inference; honest networks need 10 to 60."""
 MAX_SECONDS: Final = 8.0
-"""Time of one inference; a ResNet-50 takes 0.02 s a pass on meta."""
-MAX_REAL_NUMBERS: Final = 1 << 20
+"""Processor time of one inference, so that what is found depends little on what else the machine does."""
+MAX_COMPUTED: Final = 1 << 20
 """Numbers of one input where a pass has to compute: it costs what a prediction costs."""
+SMALL_BYTES: Final = 1 << 24
+"""Weights up to which passes compute rather than import what meta needs."""
+SMALL_SECONDS: Final = 0.5
+"""Time after which they no longer do."""
+
+
+_thread_count: Final = RLock()
 
 
 class Exhausted(Exception):
@@ -46,47 +55,58 @@ class Pass:
 class Trial:
     """A twin of a module, in evaluation mode, and how many passes it may still make.
 
-    The twin shares no state with the module; its parameters and buffers are on the meta device, so no weight is read. Where a
-    forward pass needs values, a second twin with the module's own weights computes on zeros.
+    The twin shares no state with the module. Its parameters and buffers are on the meta device, so that no weight is read, except
+    where computing on zeros is better: with small networks, because torch takes 1.5 s to import what meta needs; with recurrent
+    ones, whose steps meta unrolls in Python; and where the forward pass asks for values.
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, names: Sequence[str] = ()) -> None:
         self._module = module
-        self._twin = twin(module, on_meta=True)
-        self.computes = False
-        """Whether passes need values and so compute with the weights."""
+        self._names = names
+        small = sum(tensor.nbytes for tensor in [*module.parameters(), *module.buffers()]) <= SMALL_BYTES
+        recurrent = any(isinstance(each, nn.RNNBase) for each in module.modules())
+        self._must_compute = recurrent
+        self.computes = small or recurrent
+        """Whether passes compute with the weights, so that large inputs take time."""
+        self._twin = twin(module, on_meta=not self.computes)
         self._passes = 0
-        self._until = time.monotonic() + MAX_SECONDS
+        self._start = time.thread_time()
 
     def run(self, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[torch.dtype]) -> Pass:
         """What comes out for zeros of these shapes. Raises `Exhausted` beyond the limits."""
-        if not self.computes:
-            found, values_needed = self._run(shapes, dtypes)
-            if not values_needed:
-                return found
-            self.computes = True
-            self._twin = twin(self._module, on_meta=False)
-        if sum(int(np.prod(shape)) for shape in shapes) > MAX_REAL_NUMBERS:
-            return Pass(None, reason="the forward pass needs values, and an input of this size is not tried")
-        return self._run(shapes, dtypes)[0]
+        large = sum(math.prod(shape) for shape in shapes) > MAX_COMPUTED
+        if self.computes and not self._must_compute and (large or time.thread_time() - self._start > SMALL_SECONDS):
+            self._turn(on_meta=True)
+        if self.computes and large:
+            return Pass(None, reason="the forward pass needs values, and an input of this size is not tried", direction=1)
+        result, values_needed = self._run(shapes, dtypes)
+        if values_needed:
+            self._must_compute = True
+            self._turn(on_meta=False)
+            return self.run(shapes, dtypes)
+        return result
+
+    def _turn(self, *, on_meta: bool) -> None:
+        self.computes = not on_meta
+        self._twin = twin(self._module, on_meta=on_meta)
 
     def _run(self, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[torch.dtype]) -> tuple[Pass, bool]:
         self._passes += 1
-        if self._passes > MAX_PASSES or time.monotonic() > self._until:
+        if self._passes > MAX_PASSES or time.thread_time() - self._start > MAX_SECONDS:
             raise Exhausted
         device = device_of(self._module) if self.computes else torch.device("meta")
         watch = _Flattened(shapes[0][0] if shapes and shapes[0] else 1)
         try:
             with random_state_kept(), torch.inference_mode(), watch:
                 inputs = [torch.zeros(shape, dtype=dtype, device=device) for shape, dtype in zip(shapes, dtypes, strict=True)]
-                outputs = named_outputs(self._twin(*inputs))
+                outputs = named_outputs(called(self._twin, inputs, self._names))
         except PthwayError as refusal:
             return Pass(None, reason=refusal.what, direction=watch.direction), False
         except Exception as cause:  # noqa: BLE001  # the forward pass is the user's and may raise anything
             text = f"{type(cause).__name__}: {str(cause).strip().partition(chr(10))[0]}"
             return Pass(None, reason=text, direction=watch.direction), not self.computes and _needs_values(cause)
-        shapes_out = {name: tuple(tensor.shape) for name, tensor in outputs.items()}
-        return Pass(shapes_out, {name: str(tensor.dtype).removeprefix("torch.") for name, tensor in outputs.items()}), False
+        given = {name: tuple(tensor.shape) for name, tensor in outputs.items()}
+        return Pass(given, {name: str(tensor.dtype).removeprefix("torch.") for name, tensor in outputs.items()}), False
 
 
 def _needs_values(cause: Exception) -> bool:
@@ -123,6 +143,11 @@ class _Flattened(TorchFunctionMode):
 
 def _sign(found: int, wanted: int) -> int:
     return (found > wanted) - (found < wanted)
+
+
+def called(module: nn.Module, inputs: Sequence[Tensor], names: Sequence[str]) -> Any:
+    """What *module* returns. Several inputs go by name, since an example may leave out optional ones between them."""
+    return module(*inputs) if len(names) < 2 else module(**dict(zip(names, inputs, strict=True)))  # noqa: PLR2004
 
 
 def twin(module: nn.Module, *, on_meta: bool) -> nn.Module:
@@ -165,6 +190,22 @@ def dtype_of(module: nn.Module) -> torch.dtype:
         if tensor.is_floating_point() or tensor.is_complex():
             return tensor.dtype
     return torch.get_default_dtype()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute in the calling thread alone.
+
+    Passes are small, and two threads that meet at barriers made them up to 40 times slower on a busy machine. One caller at a
+    time, because torch gives the number of whoever set it last to threads that start afterwards.
+    """
+    with _thread_count:
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 @contextmanager
