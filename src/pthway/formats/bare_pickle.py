@@ -147,4 +147,4 @@ class _Nested:
 
 
 def _no_storage(identifier: object) -> object:
-    raise ValueError("a bare pickle has no storages outside itself")
+    raise ValueError("its storages lie outside it; if it is the data.pkl of an unzipped file, pass the folder that holds it")

@@ -103,10 +103,13 @@ def _swapped(content: memoryview, dtype: str) -> memoryview:
 
 
 def open_container(path: str | os.PathLike[str]) -> Container:
-    """Open a weights file by its content, whatever its name.
+    """Open a weights file, or a folder of them, by its content, whatever its name.
 
     Nothing in it is executed, and none of the weights' bytes are read. Raises `MissingFile`, `EmptyFile`, `NotWeights`,
     `TruncatedFile`, `CorruptFile` or `LimitExceeded`.
     """
+    if Path(path).is_dir():
+        source, parts = _lazy.load("pthway.formats.folder:read")(Path(path))
+        return Container(source, parts)
     source = FileBytes.open(Path(path))
     return Container(source, recognise.read(source))

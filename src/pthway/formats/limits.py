@@ -78,3 +78,12 @@ MAX_NESTING: Final = 4
 
 MAX_TAR_MEMBERS: Final = 100
 """Files of a tar archive that are listed: torch wrote four."""
+
+MAX_SHARDS: Final = 500
+"""Files of one sharded checkpoint; each stays open. The largest published ones have under 200."""
+
+MAX_FOLDER_STORAGES: Final = 500
+"""Files of an unzipped checkpoint that are opened: a process may usually have 1,024 open files."""
+
+MAX_FOLDER_ENTRIES: Final = 100_000
+"""Names of a folder that are looked at."""

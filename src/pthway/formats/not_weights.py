@@ -11,6 +11,8 @@ from pthway.formats.file_bytes import FileBytes
 _SIGNATURES: Final = (
     (b"GGUF", "a GGUF model", "Open it with llama.cpp, or with the gguf package."),
     (b"\x89HDF\r\n", "an HDF5 file, such as Keras writes", "Open it with h5py or keras."),
+    (b"\x04\0\0\0\x01\0\0\0\x03\0\0\0V 1", "a file of Lua Torch (.t7)", "Open it with the torchfile package."),
+    (b"\x03\0\0\0\x01\0\0\0", "a file of Lua Torch (.t7)", "Open it with the torchfile package."),
     (b"\x28\xb5\x2f\xfd", "compressed with zstd", "Unpack it first: unzstd FILE"),
     (b"7z\xbc\xaf", "a 7-Zip archive", "Unpack it first: 7z x FILE"),
     (b"Rar!", "a RAR archive", "Unpack it first: unrar x FILE"),
@@ -20,6 +22,16 @@ _SIGNATURES: Final = (
     (b"\x89PNG", "a picture (PNG)", "Check the link it was downloaded from."),
     (b"\xff\xd8\xff", "a picture (JPEG)", "Check the link it was downloaded from."),
 )
+
+_INNER_SIGNATURES: Final = (
+    (b"PTMF", "a model for PyTorch Mobile (flatbuffer)", "Run it with torch.jit.mobile, or ask for the checkpoint it was made from."),
+    (b"TFL3", "a TensorFlow Lite model", "Run it with tflite_runtime or ai_edge_litert."),
+    (b"ET12", "a program of ExecuTorch", "Run it with executorch, or ask for the checkpoint it was made from."),
+)
+"""Bytes 4 to 8 of flatbuffers → what they are, and what opens them."""
+
+_ONNX: Final = re.compile(rb"\x08([\x03-\x1e])\x12[\x01-\x40]([A-Za-z][A-Za-z0-9_.+ -]{1,63})", re.DOTALL)
+"""The first two fields of an ONNX file: the version of the format, and the name of the program that wrote it."""
 
 _HTML: Final = re.compile(rb"^\s*(<!doctype html|<html|<head|<body|<\?xml)", re.IGNORECASE)
 _TITLE: Final = re.compile(rb"<title[^>]*>\s*(.{1,200}?)\s*</title>", re.IGNORECASE | re.DOTALL)
@@ -33,7 +45,7 @@ def refusal(source: FileBytes, begin: bytes) -> PthwayError:
         _zeros(source, begin)
         or _pointer(path, begin)
         or _page(path, begin)
-        or _neighbour(source, begin)
+        or _neighbour(path, begin)
         or _signature(path, begin)
         or _text(path, begin)
         or NotWeights(
@@ -80,17 +92,24 @@ def _page(path: Path, begin: bytes) -> PthwayError | None:
     )
 
 
-def _neighbour(source: FileBytes, begin: bytes) -> PthwayError | None:
-    path = source.path
-    if begin[4:8] == b"PTMF":
-        return NotWeights(f"{path} is a model for PyTorch Mobile.", "It holds a compiled program.", "Ask for the original checkpoint.")
+def _neighbour(path: Path, begin: bytes) -> PthwayError | None:
+    for signature, kind, fix in _INNER_SIGNATURES:
+        if begin[4:8] == signature:
+            return NotWeights(f"{path} is {kind}.", "pthway reads what torch, safetensors and numpy write.", fix)
+    producer = _ONNX.match(begin)
+    if producer:
+        return NotWeights(
+            f"{path} is an ONNX model (IR version {producer[1][0]}), written by {producer[2].decode('ascii')}.",
+            "It holds a network as a graph, with its weights inside.",
+            "Open it with onnx.load(path), or run it with onnxruntime.",
+        )
     return None
 
 
 def _signature(path: Path, begin: bytes) -> PthwayError | None:
     for signature, kind, fix in _SIGNATURES:
         if begin.startswith(signature):
-            return NotWeights(f"{path} is {kind}.", "pthway reads what torch.save writes.", fix)
+            return NotWeights(f"{path} is {kind}.", "pthway reads what torch, safetensors and numpy write.", fix)
     return None
 
 

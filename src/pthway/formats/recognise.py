@@ -60,6 +60,10 @@ def _is_npy(begin: bytes) -> bool:
     return begin.startswith(b"\x93NUMPY")
 
 
+def _is_index(begin: bytes) -> bool:
+    return begin.lstrip()[:1] == b"{" and b'"weight_map"' in begin
+
+
 def _is_pickle(begin: bytes) -> bool:
     return begin[:1] == b"\x80" and begin[1:2] in (b"\0", b"\1", b"\2", b"\3", b"\4", b"\5")
 
@@ -72,6 +76,7 @@ _RARE: Final[tuple[tuple[Callable[[bytes], bool], str], ...]] = (
     (is_compressed, "pthway.formats.compressed:read"),
     (_is_npy, "pthway.formats.numpy_arrays:read_npy"),
     (_is_safetensors, "pthway.formats.safetensors:read"),
+    (_is_index, "pthway.formats.sharded:read"),
     (_is_pickle, "pthway.formats.bare_pickle:read"),
     (_is_tar, "pthway.formats.tar:read"),
 )
