@@ -218,3 +218,11 @@ def test_opening_a_file_imports_neither_torch_nor_numpy(tmp_path: Path) -> None:
     probe = looked + "; assert not {'torch', 'numpy', 'rich'} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float8_e4m3fn", "float8_e5m2"])
+def test_nan_of_any_bits_is_counted_without_a_warning(dtype: str, tmp_path: Path) -> None:
+    kind = getattr(torch, dtype)
+    every = torch.arange(1 << 16, dtype=torch.int32).to(torch.int16).view(torch.uint8).view(kind)
+    checkpoint = opened(tmp_path / "m.pth", {"w": every})
+    assert counted(checkpoint)["w"].nan == int(torch.isnan(every.float()).sum())

@@ -68,7 +68,8 @@ def test_tied_weights_are_read_under_both_names(tmp_path: Path) -> None:
 
 def test_the_program_is_listed_and_attributes_are_data(tmp_path: Path) -> None:
     checkpoint = open_checkpoint(saved(torch.jit.script(Network()), tmp_path / "net.pt"))
-    assert "def forward" in str(checkpoint.extras["code/__torch__/torch/nn/modules/linear.py"])
+    code = [str(text) for name, text in checkpoint.extras.items() if name.startswith("code/__torch__/")]  # torch mangles the names
+    assert any("def forward" in text for text in code)
     assert checkpoint.extras["attributes"] == {"heads": 2, "shift": "<tensor float32 [3]>"}
     assert checkpoint.safety.verdict is Verdict.DESCRIPTIVE
     assert checkpoint.container.parts.stem == "net"

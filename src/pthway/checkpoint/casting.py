@@ -43,7 +43,7 @@ def _cast(values: Array, dtype: str, name: str) -> Array:
     target = NUMPY_TYPES["float32" if dtype == "complex64" else dtype]
     with np.errstate(over="ignore", invalid="ignore"):
         made = values.astype(target)
-    lost = np.isinf(made.astype(np.float32)) & np.isfinite(values.astype(np.float64))
+        lost = np.isinf(made.astype(np.float32)) & np.isfinite(values.astype(np.float64))
     if lost.any():
         raise Unrepresentable(
             f"{name} holds {float(values[lost][0]):g}, which is infinite as {dtype}.",

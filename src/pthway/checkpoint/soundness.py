@@ -54,11 +54,13 @@ def _surely_finite(chunk: memoryview, dtype: str) -> bool:
     if dtype in ("float32", "float64", "complex64", "complex128"):
         with np.errstate(over="ignore", invalid="ignore"):
             return bool(np.isfinite(np.einsum("i->", numbers)))  # twice as fast as np.sum, which adds in pairs for precision
-    return kind.kind in "biu" or bool(np.isfinite(numbers.astype(np.float32)).all())
+    with np.errstate(invalid="ignore"):
+        return kind.kind in "biu" or bool(np.isfinite(numbers.astype(np.float32)).all())
 
 
 def _count(values: Array) -> NonFinite:
     if values.dtype.kind in "biu":
         return NonFinite(0, 0)
-    wide = values if values.dtype.kind in "fc" else values.astype(np.float32)
+    with np.errstate(invalid="ignore"):  # a signalling NaN is no news here
+        wide = values if values.dtype.kind in "fc" else values.astype(np.float32)
     return NonFinite(int(np.isnan(wide).sum()), int(np.isinf(wide).sum()))
