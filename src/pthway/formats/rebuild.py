@@ -10,7 +10,7 @@ from typing import Final
 
 from pthway.formats import limits
 from pthway.formats.pickle_machine import Constructor
-from pthway.formats.tensors import DTYPES, STORAGE_CLASSES, AnyTensor, CompositeSpec, StorageSpec, StorageView, TensorSpec
+from pthway.formats.tensors import DTYPES, STORAGE_CLASSES, CompositeSpec, StorageSpec, StorageView, TensorSpec
 from pthway.formats.values import Global, Opaque, PickledDict, PickledSet, is_sequence
 
 Arguments = tuple[object, ...]
@@ -334,8 +334,3 @@ def storages(folder: str = "") -> tuple[dict[str, StorageSpec], Callable[[object
         return spec
 
     return table, persistent
-
-
-def tensors_in(value: AnyTensor) -> tuple[TensorSpec, ...]:
-    """The strided tensors that hold the bytes of *value*."""
-    return (value,) if isinstance(value, TensorSpec) else value.parts
