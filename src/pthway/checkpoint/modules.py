@@ -30,6 +30,11 @@ class Module(NamedTuple):
         """What its class set on it, such as ``stride`` and ``eps``, as plain data."""
         return {str(name): plain(value, 4) for name, value in self.state.pairs if name not in _BOOKKEEPING}
 
+    def buffers(self) -> frozenset[str]:
+        """The names of its own buffers; its other tensors are parameters."""
+        held = self.state.get("_buffers")
+        return frozenset(name for name in held if isinstance(name, str)) if isinstance(held, PickledDict) else frozenset()
+
 
 def pickled_module(value: object) -> Module | None:
     """A pickled ``torch.nn.Module``, known by the attributes that every module has; None for anything else."""

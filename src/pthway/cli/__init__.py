@@ -82,6 +82,14 @@ def parser() -> ArgumentParser:
     predict.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the answers: .npy, .npz, .csv or .jsonl")
     predict.add_argument("--json", action="store_true", help="print the answers as JSON")
 
+    scaffold = commands.add_parser("scaffold", help="write a Python class that has the tensors of a file, where nobody has the class")
+    scaffold.set_defaults(run="pthway.cli.scaffold:run")
+    scaffold.add_argument("file", type=Path, help="the weights file")
+    scaffold.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the Python file to write")
+    scaffold.add_argument("--force", action="store_true", help="overwrite the Python file")
+    scaffold.add_argument("--weights", metavar="NAME", help="which of several state dicts: ema, raw, or its path in the file")
+    scaffold.add_argument("--json", action="store_true", help="print what was done as JSON")
+
     demo = commands.add_parser("demo", help="the main job on a real file that comes with the package")
     demo.set_defaults(run="pthway.cli.demo:run")
     return root
