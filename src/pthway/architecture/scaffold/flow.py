@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from pthway.architecture.scaffold.layers import Layer
+from pthway.architecture.scaffold.case import Layer
 from pthway.architecture.scaffold.part import Form, Part
 
 

@@ -1,7 +1,7 @@
 """Which modules are written as one class: those that differ in nothing but numbers, which become arguments of the constructor."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from pthway.architecture.scaffold.names import class_name, parameter_name
 from pthway.architecture.scaffold.part import Form, Part
@@ -92,7 +92,7 @@ def _numbers(arguments: Iterable[tuple[str, Value]]) -> tuple[list[Slot], tuple[
     return found, tuple(without)
 
 
-def is_size(value: object) -> bool:
+def is_size(value: object) -> TypeGuard[int]:
     """Whether a value is a number that may differ between modules of one class."""
     return isinstance(value, int) and not isinstance(value, bool)
 

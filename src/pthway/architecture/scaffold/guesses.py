@@ -21,7 +21,7 @@ GUESSES: Final[Mapping[str, str]] = {
     "parameter": "a state dict does not tell parameters from buffers; the numbers are loaded either way",
     "container": "Sequential and ModuleList have the same names; the training code",
     "class": "the file names a class of its own; what it does beyond the torch layer of this shape is in its code",
-    "order": "modules run in the order of the file, and functions between them (relu, pooling) leave no trace; the forward of the training code",
+    "order": "modules run in the order of the file, and functions between them (relu, pooling) leave no trace; the training code",
 }
 """Word → why it is not known, and what would settle it."""
 

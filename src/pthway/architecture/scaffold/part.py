@@ -3,7 +3,7 @@
 from enum import Enum, auto
 from typing import NamedTuple
 
-from pthway.architecture.scaffold.layers import Layer
+from pthway.architecture.scaffold.case import Layer
 
 
 class Form(Enum):

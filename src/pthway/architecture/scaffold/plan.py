@@ -1,11 +1,14 @@
 """From the tree of modules to parts: which layer each module is, which containers, and what is left to classes of their own."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Final
 
+from pthway.architecture.scaffold.case import Case, Layer
 from pthway.architecture.scaffold.flow import Signal, through_all
-from pthway.architecture.scaffold.layers import Case, Layer, infer
+from pthway.architecture.scaffold.layers import infer
 from pthway.architecture.scaffold.part import Bare, Form, Part
 from pthway.architecture.scaffold.settings import Settings, weightless, weightless_by_name
 from pthway.architecture.scaffold.told import Held, Node, Told, tree
@@ -18,6 +21,8 @@ _FLOATING: Final = ("float", "bfloat", "complex")
 
 _BUFFER: Final = ("running_", "inv_freq", "num_batches")
 """Names that begin so are buffers in the code that people write."""
+
+_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,5}")
 
 _LARGEST_LAYER: Final = 1024
 """Tensors of one layer: an LSTM has up to ten in each of its layers."""
@@ -42,8 +47,7 @@ class _Planner:
         self.before: Layer | None = None
         nodes = [node for node in _walk(root) if node.own]
         self.after: Mapping[str, dict[str, tuple[int, ...]]] = {
-            node.path: {name: tensor.shape for name, tensor in following.own.items()}
-            for node, following in zip(nodes, nodes[1:], strict=False)
+            node.path: {name: tensor.shape for name, tensor in following.own.items()} for node, following in pairwise(nodes)
         }
         spatial = Counter(len(tensor.shape) - 2 for node in nodes for name, tensor in node.own.items() if name.startswith("weight"))
         self.dimensions = next((count for count, _ in spatial.most_common() if 1 <= count <= 3), None)  # noqa: PLR2004  # Conv1d to Conv3d
@@ -102,9 +106,7 @@ class _Planner:
 
     def container(self, made: Part, kind: str) -> Part:
         """*made* as a container of torch, where its children are numbered; otherwise as it is."""
-        numbers = [
-            int(name) for name, _ in made.children if name.isdecimal() and name.isascii() and len(name) < 6 and str(int(name)) == name
-        ]  # noqa: PLR2004  # digits of an index
+        numbers = [int(name) for name, _ in made.children if _INDEX.fullmatch(name)]
         if len(numbers) < len(made.children) or kind == "ModuleDict":
             return made
         children = self.without_holes(dict(made.children), made.path)
@@ -112,11 +114,10 @@ class _Planner:
             return made
         rising = numbers == sorted(numbers)
         if kind:
-            form, guesses = Form.LIST if kind == "ModuleList" else Form.SEQUENTIAL, ()
-        else:
-            fits = rising and through_all((child for _, child in children), Signal()) is not None
-            form, guesses = Form.SEQUENTIAL if fits else Form.LIST, ("class" if made.kind else "container",)
-        return made._replace(form=form, children=children, guesses=guesses)
+            return made._replace(form=Form.LIST if kind == "ModuleList" else Form.SEQUENTIAL, children=children)
+        fits = rising and through_all((child for _, child in children), Signal()) is not None
+        form = Form.SEQUENTIAL if fits else Form.LIST
+        return made._replace(form=form, children=children, guesses=("class" if made.kind else "container",))
 
     def without_holes(self, children: Mapping[str, Part], path: str) -> tuple[tuple[str, Part], ...] | None:
         """The children by index, with unknown modules where a file that names only tensors leaves holes; None if there are holes still."""

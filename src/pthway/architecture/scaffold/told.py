@@ -65,8 +65,8 @@ def tree(told: Told) -> Node:
         node = _below(root, path.split(".")) if path else root
         node.held, node.version = held.get(path), versions.get(path)
     for name, tensor in told.tensors.items():
-        *path, last = name.split(".")
-        _below(root, path).own[last] = tensor
+        *names, last = name.split(".")
+        _below(root, names).own[last] = tensor
     return root
 
 

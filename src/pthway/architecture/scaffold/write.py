@@ -4,15 +4,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from pthway.architecture.scaffold.fold import Folded, Group, is_size
+from pthway.architecture.scaffold.case import Layer
+from pthway.architecture.scaffold.fold import Folded, Group
 from pthway.architecture.scaffold.forward import chain, known
 from pthway.architecture.scaffold.guesses import GUESSES, HARMLESS
-from pthway.architecture.scaffold.layers import Layer
-from pthway.architecture.scaffold.names import is_attribute, is_registered, printable, prose, string
+from pthway.architecture.scaffold.names import is_attribute, is_registered, prose, string
 from pthway.architecture.scaffold.part import Bare, Form, Part
-from pthway.architecture.scaffold.settings import Value
-
-INDENT: Final = "    "
+from pthway.architecture.scaffold.text import INDENT, Expression, arguments, continues, framed, indented, numbered, repeated
 
 _UNKNOWN: Final = '''class Unknown(nn.Module):
     """A module without weights. The file does not tell what it is: put the activation, pooling or dropout here instead."""
@@ -29,18 +27,6 @@ _PUT: Final = '''def put(module: nn.Module, name: str, value: nn.Module | torch.
     parameter = isinstance(value, nn.Parameter)
     table = module._modules if isinstance(value, nn.Module) else module._parameters if parameter else module._buffers
     table[name] = value'''
-
-
-class Expression(NamedTuple):
-    """A value in one or several lines, with what is remarked on it."""
-
-    lines: tuple[str, ...]
-    remark: str = ""
-
-    def ending(self, end: str) -> list[str]:
-        """The lines with *end* after the last, then the remark."""
-        remark = f"  # {printable(self.remark)}" if self.remark else ""
-        return [*self.lines[:-1], f"{self.lines[-1]}{end}{remark}"]
 
 
 class Written(NamedTuple):
@@ -124,16 +110,16 @@ class Writer:
         yield f"{INDENT}def __init__(self{parameters}) -> None:"
         if part.layer is not None:
             self._note_type(part.layer)
-            yield f"{INDENT * 2}super().__init__({', '.join(_arguments(part.layer, values))})"
+            yield f"{INDENT * 2}super().__init__({', '.join(arguments(part.layer, values))})"
             if part.layer.wrap:
                 yield f"{INDENT * 2}{part.layer.wrap}(self)"
         elif positional:
             yield f"{INDENT * 2}super().__init__("
-            yield from _indented(self._items(part, values, "", 0), 3)
+            yield from indented(self._items(part, values, "", 0), 3)
             yield f"{INDENT * 2})"
         else:
             yield f"{INDENT * 2}super().__init__()"
-            yield from _indented(self._entries(part, values), 2)
+            yield from indented(self._entries(part, values), 2)
         if not is_root and not part.sequential:
             yield ""
             yield from self._to_fill_in(group.name, part)
@@ -158,7 +144,7 @@ class Writer:
             width = len(self.folded.slots(child))
             expression = self._expression(child, values[at : at + width], name)
             at += width
-            if run and not _continues(run, name, expression):
+            if run and not continues(run, name, expression):
                 yield from self._run(run, both)
                 run = []
             run.append((name, expression))
@@ -167,18 +153,18 @@ class Writer:
     def _run(self, run: list[tuple[str, Expression]], twice: set[str]) -> Iterator[str]:
         """Modules whose names differ in nothing but their number as a loop, others one by one."""
         if len(run) > 3:  # noqa: PLR2004  # fewer read better one by one
-            prefix, first = _numbered(run[0][0])
+            prefix, first = numbered(run[0][0])
             yield f"for index in range({first}, {first + len(run)}):" if first else f"for index in range({len(run)}):"
-            yield from _indented(_framed(f'self.add_module(f"{prefix}{{index}}", ', run[0][1], ")"), 1)
+            yield from indented(framed(f'self.add_module(f"{prefix}{{index}}", ', run[0][1], ")"), 1)
             return
         for name, expression in run:
             if is_attribute(name) and name not in twice:
-                yield from _framed(f"self.{name} = ", expression, "")
+                yield from framed(f"self.{name} = ", expression, "")
             elif is_registered(name) and name not in twice:
-                yield from _framed(f"self.add_module({string(name)}, ", expression, ")")
+                yield from framed(f"self.add_module({string(name)}, ", expression, ")")
             else:
                 self.uses.add("put")
-                yield from _framed(f"put(self, {string(name)}, ", expression, ")")
+                yield from framed(f"put(self, {string(name)}, ", expression, ")")
 
     def _tensor(self, bare: Bare, sizes: list[str], *, twice: bool) -> Iterator[str]:
         self.uses.add("torch")
@@ -188,12 +174,12 @@ class Writer:
         remark = "" if bare.sure else self._remark("", ("parameter",))
         value = Expression((parameter if bare.parameter else made,), remark)
         if is_attribute(bare.name) and not twice and bare.parameter:
-            yield from _framed(f"self.{bare.name} = ", value, "")
+            yield from framed(f"self.{bare.name} = ", value, "")
         elif is_registered(bare.name) and not twice:
-            yield from _framed(f"self.register_{'parameter' if bare.parameter else 'buffer'}({string(bare.name)}, ", value, ")")
+            yield from framed(f"self.register_{'parameter' if bare.parameter else 'buffer'}({string(bare.name)}, ", value, ")")
         else:
             self.uses.add("put")
-            yield from _framed(f"put(self, {string(bare.name)}, ", value, ")")
+            yield from framed(f"put(self, {string(bare.name)}, ", value, ")")
 
     # --- a module -----------------------------------------------------------------------------------------------------
 
@@ -201,7 +187,7 @@ class Writer:
         """The text of a module, which stands under *name* in its class."""
         match part.form:
             case Form.LAYER if part.layer is not None:
-                call = f"nn.{part.layer.kind}({', '.join(_arguments(part.layer, values))})"
+                call = f"nn.{part.layer.kind}({', '.join(arguments(part.layer, values))})"
                 wrapped = f"{part.layer.wrap}({call})" if part.layer.wrap else call
                 self._note_type(part.layer)
                 of = f"of class {part.kind}" if part.kind else ""
@@ -230,7 +216,7 @@ class Writer:
             at += width
         while found:
             same = next((count for count, each in enumerate(found) if each.lines != found[0].lines), len(found))
-            yield from _indented(_repeated(found[0], same) if same > 1 else found[0].ending(","), depth)
+            yield from indented(repeated(found[0], same) if same > 1 else found[0].ending(","), depth)
             del found[:same]
 
     def _note_type(self, layer: Layer) -> None:
@@ -277,53 +263,3 @@ class Writer:
             f'{INDENT * 2}warnings.warn("The numbers rest on guesses; this file marks them.", stacklevel=2)',
             *(INDENT * 2 + line for line in body),
         ]
-
-
-def _arguments(layer: Layer, values: list[str]) -> list[str]:
-    """The arguments as text, the sizes among them from *values*."""
-    rest = iter(values)
-    said = []
-    for place, (name, value) in enumerate(layer.arguments):
-        text = _value(value, rest)
-        said.append(text if place < layer.positional else f"{name}={text}")
-    return said + [f"dtype=torch.{layer.dtype}"] * (layer.dtype != "float32")
-
-
-def _value(value: Value, sizes: Iterator[str]) -> str:
-    if isinstance(value, tuple):
-        inner = [_value(each, sizes) for each in value]
-        return f"({', '.join(inner)}{',' * (len(inner) == 1)})"
-    if isinstance(value, str):
-        return string(value)
-    return next(sizes) if is_size(value) else repr(value)
-
-
-def _framed(before: str, expression: Expression, after: str) -> list[str]:
-    first, *rest = expression.ending(after)
-    return [before + first, *rest]
-
-
-def _repeated(expression: Expression, count: int) -> list[str]:
-    """*count* of the same in a container."""
-    if len(expression.lines) == 1:
-        return expression._replace(lines=(f"*({expression.lines[0]} for _ in range({count}))",)).ending(",")
-    inner = expression.ending("")
-    return ["*(", *_indented(inner, 1), f"{INDENT}for _ in range({count})", "),"]
-
-
-def _indented(lines: Iterator[str] | Sequence[str], depth: int) -> list[str]:
-    return [INDENT * depth + line for line in lines]
-
-
-def _numbered(name: str) -> tuple[str, int]:
-    """A name without the number at its end, and the number; -1 if it has none that is written as Python writes it."""
-    prefix = name.rstrip("0123456789")
-    digits = name[len(prefix) :]
-    fits = digits and str(int(digits[:9])) == digits and prefix.replace("_", "").isalnum() and prefix.isascii() and is_registered(name)
-    return prefix, int(digits) if fits else -1
-
-
-def _continues(run: list[tuple[str, Expression]], name: str, expression: Expression) -> bool:
-    first, begins = _numbered(run[0][0])
-    prefix, number = _numbered(name)
-    return begins >= 0 and (prefix, number) == (first, begins + len(run)) and expression.lines == run[0][1].lines
