@@ -18,7 +18,9 @@ class Signal(NamedTuple):
     """Whether it may be flattened channels, so that the features are some multiple of the width."""
 
 
-NOT_IN_A_CHAIN: Final = frozenset(("LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell", "MultiheadAttention", "Bilinear"))
+NOT_IN_A_CHAIN: Final = frozenset(
+    ("LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell", "MultiheadAttention", "Bilinear", "TransformerDecoderLayer")
+)
 """Layers that take or give more than one tensor."""
 
 ANY_WIDTH: Final = frozenset(("PixelShuffle", "PixelUnshuffle", "Unflatten", "GLU"))

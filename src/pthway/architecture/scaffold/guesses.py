@@ -16,6 +16,8 @@ GUESSES: Final[Mapping[str, str]] = {
     "embedding": "Embedding and Linear without bias have one shape; whether numbers or indices come in",
     "batch_first": "the order of batch and time; the training code",
     "nonlinearity": "tanh or relu; the training code",
+    "activation": "relu, gelu or another function; the training code",
+    "norm_first": "whether norms stand before attention or after it; the training code",
     "layer": "other layers have these names and shapes too; the training code",
     "name": "the file has the module's name and not its class; the training code",
     "parameter": "a state dict does not tell parameters from buffers; the numbers are loaded either way",

@@ -18,6 +18,7 @@ from pthway.architecture.scaffold.norms import (
     without_statistics,
 )
 from pthway.architecture.scaffold.recurrent import attention, cell, recurrent
+from pthway.architecture.scaffold.transformers import decoder_layer, encoder_layer
 
 FLOATS: Final = frozenset(("float32", "float16", "bfloat16", "float64"))
 """Types that every layer can be built in."""
@@ -48,6 +49,7 @@ Rule = Callable[[Case], Layer | None]
 
 _ORDER: Final[tuple[Rule, ...]] = (
     recurrent, cell, attention, weight_norm, spectral_norm, with_statistics, without_statistics, vector, matrix, bilinear, convolution,
+    encoder_layer, decoder_layer,
 )  # fmt: skip
 """The rules where the file tells no class; each takes exactly its own names, so that only the families of one name compete."""
 
@@ -63,6 +65,6 @@ RULES: Final[Mapping[str, Rule]] = {
     "LayerNorm": layer_norm, "RMSNorm": rms_norm, "GroupNorm": group_norm, "PReLU": prelu,
     "LSTM": recurrent, "GRU": recurrent, "RNN": recurrent,
     "LSTMCell": cell, "GRUCell": cell, "RNNCell": cell,
-    "MultiheadAttention": attention,
+    "MultiheadAttention": attention, "TransformerEncoderLayer": encoder_layer, "TransformerDecoderLayer": decoder_layer,
 }  # fmt: skip
 """The class that a file names → the rule for it."""

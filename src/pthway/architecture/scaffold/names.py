@@ -26,8 +26,6 @@ OF_EVERY_MODULE: Final = frozenset((
 # fmt: on
 """What every ``nn.Module`` has, so that no tensor or module can be set under that name."""
 
-OF_SEQUENTIAL: Final = frozenset(("append", "extend", "insert", "pop"))
-
 OF_THE_FILE: Final = frozenset(("Model", "Unknown", "nn", "self", "super", "torch", "warnings", "put", "index", "x"))
 """Names that the written file uses itself."""
 
@@ -52,12 +50,12 @@ def prose(text: str) -> str:
 
 def is_attribute(name: str) -> bool:
     """Whether ``self.name = …`` sets an entry of a module under that name."""
-    return is_registered(name) and name.isascii() and name.isidentifier() and not iskeyword(name)
+    return is_registered(name) and name.isascii() and name.isidentifier() and not iskeyword(name) and not name.startswith("__")
 
 
 def is_registered(name: str) -> bool:
-    """Whether ``add_module`` and its like take the name; every other one is put into the module's table directly."""
-    return bool(name) and not name.startswith("__") and name not in OF_EVERY_MODULE and name not in OF_SEQUENTIAL
+    """Whether ``register_parameter`` and its like take the name."""
+    return bool(name) and not (name.startswith("__") and name.endswith("__")) and name not in OF_EVERY_MODULE
 
 
 def class_name(path: str, taken: Iterable[str]) -> str:

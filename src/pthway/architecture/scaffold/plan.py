@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Final
 
+from pthway.architecture.difference import EXTRA_STATE
 from pthway.architecture.scaffold.case import Case, Layer
 from pthway.architecture.scaffold.flow import Signal, through_all
 from pthway.architecture.scaffold.layers import infer
+from pthway.architecture.scaffold.names import is_registered
 from pthway.architecture.scaffold.part import Bare, Form, Part
 from pthway.architecture.scaffold.settings import Settings, weightless, weightless_by_name
 from pthway.architecture.scaffold.told import Held, Node, Told, tree
+from pthway.architecture.scaffold.transformers import CHILDREN
+from pthway.errors import Unrepresentable
 
 TORCH: Final = "torch.nn.modules."
 """Where torch's own modules are defined."""
@@ -60,7 +64,7 @@ class _Planner:
             case Form.CLASS:
                 return part
         if part.form is Form.LAYER:  # one layer is the whole network: its tensors have no module's name before them
-            return Part("", Form.CLASS, (), _bare(node), layer=part.layer, guesses=part.guesses)
+            return Part("", Form.CLASS, layer=part.layer, kind=part.kind, guesses=part.guesses)
         return part._replace(form=Form.CLASS)
 
     def part(self, node: Node) -> Part:
@@ -77,7 +81,7 @@ class _Planner:
         return made if node.own else self.container(made, kind)
 
     def layer(self, node: Node, kind: str) -> Layer | None:
-        tensors = dict(node.below()) if len(node.children) <= 1 else {}
+        tensors = dict(node.below()) if len(node.children) <= 1 or node.children.keys() >= CHILDREN else {}
         if not tensors or len(tensors) > _LARGEST_LAYER:
             return None
         if node.held is not None and not kind and not _told_enough(node.held):
@@ -85,7 +89,7 @@ class _Planner:
         case = Case(
             {name: tensor.shape for name, tensor in tensors.items()},
             node.path.rpartition(".")[2],
-            Settings(node.held.settings if node.held else None),
+            Settings(_settings(node)),
             kind="Linear" if kind == "NonDynamicallyQuantizableLinear" else kind,
             version=node.version,
             before=self.before,
@@ -128,6 +132,26 @@ class _Planner:
         return tuple((str(index), children.get(str(index)) or Part(f"{inside}{index}", Form.UNKNOWN)) for index in range(last + 1))
 
 
+def _settings(node: Node) -> Mapping[str, object] | None:
+    """What the file tells of a module; of a transformer's layer, what it tells of the layers in it."""
+    told = node.held.settings if node.held else None
+    if told is None or not node.children.keys() >= CHILDREN:
+        return told
+    found = dict(told)
+    for name, setting, meaning in (
+        ("self_attn", "num_heads", "num_heads"),
+        ("self_attn", "batch_first", "batch_first"),
+        ("norm1", "eps", "layer_norm_eps"),
+        ("dropout", "p", "dropout"),
+    ):
+        held = node.children[name].held if name in node.children else None
+        if held is not None and held.settings is not None and setting in held.settings:
+            found[meaning] = held.settings[setting]
+    function = told.get("activation")
+    found["activation"] = {"<torch.nn.functional.relu>": "relu", "<torch.nn.functional.gelu>": "gelu"}.get(str(function))
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def _torch_class(held: Held | None) -> str:
     """The class of torch's that a module is; empty for others."""
     if held is None or not held.kind.startswith(TORCH):
@@ -156,6 +180,14 @@ _MARKS: Final = (
 
 
 def _bare(node: Node) -> tuple[Bare, ...]:
+    """The tensors of a module that is no layer. Raises `Unrepresentable` for names that torch gives to no tensor."""
+    for name in node.own:
+        if name in node.children or not (is_registered(name) or name == EXTRA_STATE):
+            raise Unrepresentable(
+                f"A tensor is named {name[:60]!a} in the module {node.path[:60]!a}.",
+                "torch registers no tensor under the name of a module beside it, of an attribute that every module has, or under none.",
+                "Rename it and save the weights again.",
+            )
     return tuple(Bare(name, tensor.shape, tensor.dtype, *_is_parameter(node, name, tensor.dtype)) for name, tensor in node.own.items())
 
 

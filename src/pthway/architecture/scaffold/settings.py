@@ -10,7 +10,7 @@ LARGEST: Final = 2**31
 """Numbers of a setting lie below it."""
 
 _WORDS: Final = frozenset((
-    "zeros", "reflect", "replicate", "circular", "same", "valid", "tanh", "relu", "none", "mean", "sum", "max",
+    "gelu", "zeros", "reflect", "replicate", "circular", "same", "valid", "tanh", "relu", "none", "mean", "sum", "max",
     "nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area",
 ))  # fmt: skip
 """Texts that settings of torch's layers are; any other one from a file is no setting."""

@@ -19,14 +19,17 @@ def verify(text: str, told: Told) -> int:
 
     Names, shapes and types are all compared. *text* is what `scaffold` wrote; no number of the file is read. Raises `Mismatch`.
     """
-    module = built(text)
+    try:
+        module = built(text)
+    except (RuntimeError, TypeError, ValueError, LookupError, AttributeError) as cause:
+        raise _wrong(f"torch does not build it, {type(cause).__name__}: {' '.join(str(cause).split())[:300]}") from cause
     found = shapes(module)
     difference = compare(found, told.tensors)
     counters = {name for name in found if name.rpartition(".")[2] == BATCH_COUNTER}
     types = {
         name: (found[name].dtype, tensor.dtype)
         for name, tensor in told.tensors.items()
-        if name in found and name not in counters and found[name].dtype != tensor.dtype
+        if name in found and name not in counters and not found[name].free and found[name].dtype != tensor.dtype
     }
     if not difference.fits or types:
         wrong = [*difference.missing, *difference.unexpected, *difference.differing, *types]

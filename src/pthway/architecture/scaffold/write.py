@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from pthway.architecture.difference import EXTRA_STATE
 from pthway.architecture.scaffold.case import Layer
 from pthway.architecture.scaffold.fold import Folded, Group
 from pthway.architecture.scaffold.forward import chain, known
@@ -22,11 +23,16 @@ _UNKNOWN: Final = '''class Unknown(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         raise NotImplementedError(f"{self.name} has no weights, so the file does not tell what it computes. Replace it in this file.")'''
 
-_PUT: Final = '''def put(module: nn.Module, name: str, value: nn.Module | torch.Tensor) -> None:
-    """Give *module* an entry under a name that torch would not take as an attribute."""
-    parameter = isinstance(value, nn.Parameter)
-    table = module._modules if isinstance(value, nn.Module) else module._parameters if parameter else module._buffers
-    table[name] = value'''
+_EXTRA_STATE: Final = """
+    def get_extra_state(self) -> torch.Tensor:
+        return self.kept_extra_state
+
+    def set_extra_state(self, state: torch.Tensor) -> None:
+        self.kept_extra_state = state"""
+
+_PUT: Final = '''def put(module: nn.Module, name: str, inner: nn.Module) -> None:
+    """Give *module* a module under a name that add_module refuses, since every module has an attribute of that name."""
+    module._modules[name] = inner'''
 
 
 class Written(NamedTuple):
@@ -120,6 +126,8 @@ class Writer:
         else:
             yield f"{INDENT * 2}super().__init__()"
             yield from indented(self._entries(part, values), 2)
+        if any(bare.name == EXTRA_STATE for bare in part.bare):
+            yield from _EXTRA_STATE.splitlines()
         if not is_root and not part.sequential:
             yield ""
             yield from self._to_fill_in(group.name, part)
@@ -134,10 +142,14 @@ class Writer:
         return f"Stands at {shown}{f', in the file of class {prose(kind)}' if kind else ''}."
 
     def _entries(self, part: Part, values: list[str]) -> Iterator[str]:
-        both = {bare.name for bare in part.bare} & {name for name, _ in part.children}
         at = 0
         for bare in part.bare:
-            yield from self._tensor(bare, values[at : at + len(bare.shape)], twice=bare.name in both)
+            if bare.name == EXTRA_STATE:
+                self.uses.add("torch")
+                yield f"self.kept_extra_state = {_empty(bare, values[at : at + len(bare.shape)])}"
+                at += len(bare.shape)
+                continue
+            yield from self._tensor(bare, values[at : at + len(bare.shape)])
             at += len(bare.shape)
         run: list[tuple[str, Expression]] = []
         for name, child in part.children:
@@ -145,12 +157,12 @@ class Writer:
             expression = self._expression(child, values[at : at + width], name)
             at += width
             if run and not continues(run, name, expression):
-                yield from self._run(run, both)
+                yield from self._run(run)
                 run = []
             run.append((name, expression))
-        yield from self._run(run, both)
+        yield from self._run(run)
 
-    def _run(self, run: list[tuple[str, Expression]], twice: set[str]) -> Iterator[str]:
+    def _run(self, run: list[tuple[str, Expression]]) -> Iterator[str]:
         """Modules whose names differ in nothing but their number as a loop, others one by one."""
         if len(run) > 3:  # noqa: PLR2004  # fewer read better one by one
             prefix, first = numbered(run[0][0])
@@ -158,28 +170,24 @@ class Writer:
             yield from indented(framed(f'self.add_module(f"{prefix}{{index}}", ', run[0][1], ")"), 1)
             return
         for name, expression in run:
-            if is_attribute(name) and name not in twice:
+            if is_attribute(name):
                 yield from framed(f"self.{name} = ", expression, "")
-            elif is_registered(name) and name not in twice:
+            elif is_registered(name):
                 yield from framed(f"self.add_module({string(name)}, ", expression, ")")
             else:
                 self.uses.add("put")
                 yield from framed(f"put(self, {string(name)}, ", expression, ")")
 
-    def _tensor(self, bare: Bare, sizes: list[str], *, twice: bool) -> Iterator[str]:
+    def _tensor(self, bare: Bare, sizes: list[str]) -> Iterator[str]:
         self.uses.add("torch")
-        dtype = "" if bare.dtype == "float32" else f", dtype=torch.{bare.dtype}"
-        made = f"torch.empty({', '.join(sizes) if sizes else '()'}{dtype})"
+        made = _empty(bare, sizes)
         parameter = f"nn.Parameter({made})"
         remark = "" if bare.sure else self._remark("", ("parameter",))
         value = Expression((parameter if bare.parameter else made,), remark)
-        if is_attribute(bare.name) and not twice and bare.parameter:
+        if is_attribute(bare.name) and bare.parameter:
             yield from framed(f"self.{bare.name} = ", value, "")
-        elif is_registered(bare.name) and not twice:
-            yield from framed(f"self.register_{'parameter' if bare.parameter else 'buffer'}({string(bare.name)}, ", value, ")")
         else:
-            self.uses.add("put")
-            yield from framed(f"put(self, {string(bare.name)}, ", value, ")")
+            yield from framed(f"self.register_{'parameter' if bare.parameter else 'buffer'}({string(bare.name)}, ", value, ")")
 
     # --- a module -----------------------------------------------------------------------------------------------------
 
@@ -263,3 +271,8 @@ class Writer:
             f'{INDENT * 2}warnings.warn("The numbers rest on guesses; this file marks them.", stacklevel=2)',
             *(INDENT * 2 + line for line in body),
         ]
+
+
+def _empty(bare: Bare, sizes: list[str]) -> str:
+    dtype = "" if bare.dtype == "float32" else f", dtype=torch.{bare.dtype}"
+    return f"torch.empty({', '.join(sizes) if sizes else '()'}{dtype})"
