@@ -1,8 +1,8 @@
 """Whether the classes that `pthway scaffold` writes load strictly, for architectures that it has never seen.
 
-Each network of torchvision and timm is built without numbers, its state dict saved, a class written from the file, and the real file
-into an instance of it by torch alone; names, shapes and types of both state dicts must be equal. One run writes one JSON. It needs
-torchvision and timm, which the project's own environment does not have.
+Each network of torchvision and timm is built without numbers, its state dict saved, a class written from the file, and the real
+file loaded strictly into an instance of it by torch alone; names, shapes and types of both state dicts must be equal. One run
+writes one JSON. It needs torchvision and timm, which the project's own environment does not have.
 
     python benchmarks/scaffold.py -o scaffold.json       # exit code 1 when one does not load
 """

@@ -34,7 +34,9 @@ def matrix(case: Case) -> Layer | None:
     layer = linear(case)
     if layer is None or "bias" in case.shapes:
         return layer
-    if case.named(r"emb|(^|_)w[tp]e$|token|vocab|position|(^|_)lut$|table|lookup"):
+    follows = (case.after.get("weight") or (0,))[-1]
+    rows, width = case.shapes["weight"]
+    if (case.before is None and follows == width != rows) or case.named(r"emb|(^|_)w[tp]e$|token|vocab|position|(^|_)lut$|table|lookup"):
         return embedding(case)
     return layer._replace(guesses=("embedding",)) if case.settings.told is None else layer
 

@@ -7,26 +7,30 @@ from keyword import iskeyword
 from typing import Final
 
 # fmt: off
-OF_EVERY_MODULE: Final = frozenset((
+METHODS: Final = frozenset((
     "T_destination", "add_module", "apply", "bfloat16", "buffers", "call_super_init", "children", "compile", "cpu", "cuda", "double",
     "dump_patches", "eval", "extra_repr", "float", "forward", "get_buffer", "get_extra_state", "get_parameter", "get_submodule", "half",
     "ipu", "load_state_dict", "modules", "mtia", "named_buffers", "named_children", "named_modules", "named_parameters", "parameters",
     "register_backward_hook", "register_buffer", "register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook",
     "register_full_backward_pre_hook", "register_load_state_dict_post_hook", "register_load_state_dict_pre_hook", "register_module",
     "register_parameter", "register_state_dict_post_hook", "register_state_dict_pre_hook", "requires_grad_", "set_extra_state",
-    "set_submodule", "share_memory", "state_dict", "to", "to_empty", "train", "training", "type", "xpu", "zero_grad",
-    "_apply", "_backward_hooks", "_backward_pre_hooks", "_buffers", "_call_impl", "_compiled_call_impl", "_extra_state", "_forward_hooks",
+    "set_submodule", "share_memory", "state_dict", "to", "to_empty", "train", "type", "xpu", "zero_grad",
+))
+"""What every ``nn.Module`` has from its class: a module may hide there behind the method, as torch lets it, a tensor may not."""
+
+INNER: Final = frozenset((
+    "_apply", "_backward_hooks", "_backward_pre_hooks", "_buffers", "_call_impl", "_compiled_call_impl", "_forward_hooks",
     "_forward_hooks_always_called", "_forward_hooks_with_kwargs", "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs",
     "_get_backward_hooks", "_get_backward_pre_hooks", "_get_name", "_is_full_backward_hook", "_load_from_state_dict",
     "_load_state_dict_post_hooks", "_load_state_dict_pre_hooks", "_maybe_warn_non_full_backward_hook", "_modules", "_named_members",
     "_non_persistent_buffers_set", "_parameters", "_register_load_state_dict_pre_hook", "_register_state_dict_hook",
     "_replicate_for_data_parallel", "_save_to_state_dict", "_slow_forward", "_state_dict_hooks", "_state_dict_pre_hooks", "_version",
-    "_wrapped_call_impl",
+    "_wrapped_call_impl", "training",
 ))
 # fmt: on
-"""What every ``nn.Module`` has, so that no tensor or module can be set under that name."""
+"""What every ``nn.Module`` keeps of itself, which neither a tensor nor a module may replace."""
 
-OF_THE_FILE: Final = frozenset(("Model", "Unknown", "nn", "self", "super", "torch", "warnings", "put", "index", "x"))
+OF_THE_FILE: Final = frozenset(("Model", "Unknown", "nn", "self", "super", "torch", "warnings", "index", "x"))
 """Names that the written file uses itself."""
 
 LONGEST: Final = 40
@@ -49,13 +53,18 @@ def prose(text: str) -> str:
 
 
 def is_attribute(name: str) -> bool:
-    """Whether ``self.name = …`` sets an entry of a module under that name."""
-    return is_registered(name) and name.isascii() and name.isidentifier() and not iskeyword(name) and not name.startswith("__")
+    """Whether ``self.name = …`` can be written; other names are registered as strings."""
+    return name.isascii() and name.isidentifier() and not iskeyword(name) and not name.startswith("__")
 
 
-def is_registered(name: str) -> bool:
-    """Whether ``register_parameter`` and its like take the name."""
-    return bool(name) and not (name.startswith("__") and name.endswith("__")) and name not in OF_EVERY_MODULE
+def is_module(name: str) -> bool:
+    """Whether torch can keep a module under the name."""
+    return bool(name) and name not in INNER and not (name.startswith("__") and name.endswith("__"))
+
+
+def is_tensor(name: str) -> bool:
+    """Whether torch can keep a parameter or a buffer under the name."""
+    return is_module(name) and name not in METHODS
 
 
 def class_name(path: str, taken: Iterable[str]) -> str:

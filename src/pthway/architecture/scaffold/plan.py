@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Final
 
-from pthway.architecture.difference import EXTRA_STATE
 from pthway.architecture.scaffold.case import Case, Layer
 from pthway.architecture.scaffold.flow import Signal, through_all
 from pthway.architecture.scaffold.layers import infer
-from pthway.architecture.scaffold.names import is_registered
+from pthway.architecture.scaffold.names import is_module, is_tensor
 from pthway.architecture.scaffold.part import Bare, Form, Part
 from pthway.architecture.scaffold.settings import Settings, weightless, weightless_by_name
 from pthway.architecture.scaffold.told import Held, Node, Told, tree
@@ -20,6 +19,8 @@ from pthway.errors import Unrepresentable
 TORCH: Final = "torch.nn.modules."
 """Where torch's own modules are defined."""
 
+CONTAINERS: Final = ("Sequential", "ModuleList", "ModuleDict")
+
 _FLOATING: Final = ("float", "bfloat", "complex")
 """Types that begin so can be parameters."""
 
@@ -27,6 +28,8 @@ _BUFFER: Final = ("running_", "inv_freq", "num_batches")
 """Names that begin so are buffers in the code that people write."""
 
 _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,5}")
+
+_FUNCTION: Final = re.compile(r"<torch\.[\w.]+\.(relu|gelu)>")
 
 _LARGEST_LAYER: Final = 1024
 """Tensors of one layer: an LSTM has up to ten in each of its layers."""
@@ -69,15 +72,19 @@ class _Planner:
 
     def part(self, node: Node) -> Part:
         kind = _torch_class(node.held)
-        if kind not in ("Sequential", "ModuleList", "ModuleDict") and (layer := self.layer(node, kind)) is not None:
+        if kind not in CONTAINERS and (layer := self.layer(node, kind)) is not None:
             if layer.gives is not None:
                 self.before = layer
             foreign = node.held is not None and not kind
             return Part(node.path, Form.LAYER, layer=layer, kind=_foreign(node.held), guesses=("class",) * foreign)
         if not node.own and not node.children:
             return self.without_tensors(node, kind)
+        for name in node.children:
+            if not is_module(name):
+                raise _unnamed("module", name, node)
         children = tuple((name, self.part(child)) for name, child in node.children.items())
-        made = Part(node.path, Form.CLASS, children, _bare(node), kind=_foreign(node.held), sequential=kind == "Sequential")
+        named = node.held.kind if node.held and kind not in CONTAINERS else ""
+        made = Part(node.path, Form.CLASS, children, _bare(node), kind=named, sequential=kind == "Sequential")
         return made if node.own else self.container(made, kind)
 
     def layer(self, node: Node, kind: str) -> Layer | None:
@@ -147,8 +154,7 @@ def _settings(node: Node) -> Mapping[str, object] | None:
         held = node.children[name].held if name in node.children else None
         if held is not None and held.settings is not None and setting in held.settings:
             found[meaning] = held.settings[setting]
-    function = told.get("activation")
-    found["activation"] = {"<torch.nn.functional.relu>": "relu", "<torch.nn.functional.gelu>": "gelu"}.get(str(function))
+    found["activation"] = _FUNCTION.sub(r"\1", str(told.get("activation")))
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -180,15 +186,19 @@ _MARKS: Final = (
 
 
 def _bare(node: Node) -> tuple[Bare, ...]:
-    """The tensors of a module that is no layer. Raises `Unrepresentable` for names that torch gives to no tensor."""
+    """The tensors of a module that is no layer. Raises `Unrepresentable` for names that torch gives to none."""
     for name in node.own:
-        if name in node.children or not (is_registered(name) or name == EXTRA_STATE):
-            raise Unrepresentable(
-                f"A tensor is named {name[:60]!a} in the module {node.path[:60]!a}.",
-                "torch registers no tensor under the name of a module beside it, of an attribute that every module has, or under none.",
-                "Rename it and save the weights again.",
-            )
+        if name in node.children or not is_tensor(name):
+            raise _unnamed("tensor", name, node)
     return tuple(Bare(name, tensor.shape, tensor.dtype, *_is_parameter(node, name, tensor.dtype)) for name, tensor in node.own.items())
+
+
+def _unnamed(what: str, name: str, node: Node) -> Unrepresentable:
+    return Unrepresentable(
+        f"A {what} is named {name[:60]!a} in the module {node.path[:60]!a}.",
+        "torch keeps nothing under an empty name, that of an attribute which every module has, or that of a module beside it.",
+        "Rename it and save the weights again.",
+    )
 
 
 def _is_parameter(node: Node, name: str, dtype: str) -> tuple[bool, bool]:

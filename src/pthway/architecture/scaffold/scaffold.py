@@ -32,7 +32,8 @@ def scaffold(told: Told, source: Source) -> Written:
     """The text of a Python file whose class ``Model`` has exactly these tensors.
 
     Nothing from the weights file becomes code: names are string literals, or attributes where they are plain identifiers. Needs no
-    torch. Raises `Unrepresentable` for a file without tensors and for names that torch gives to none, `LimitExceeded` for modules nested too deep.
+    torch. Raises `Unrepresentable` for a file without tensors and for names that torch gives to none, `LimitExceeded` for modules
+    nested too deep.
     """
     if not told.tensors:
         raise Unrepresentable(

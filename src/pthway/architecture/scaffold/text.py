@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from pthway.architecture.scaffold.case import Layer
 from pthway.architecture.scaffold.fold import is_size
-from pthway.architecture.scaffold.names import is_registered, printable, string
+from pthway.architecture.scaffold.names import is_attribute, printable, string
 from pthway.architecture.scaffold.settings import Value
 
 INDENT: Final = "    "
@@ -65,7 +65,7 @@ def numbered(name: str) -> tuple[str, int]:
     """A name without the number at its end, and the number; -1 if it has none that is written as Python writes it."""
     prefix = name.rstrip("0123456789")
     digits = name[len(prefix) :]
-    fits = digits and str(int(digits[:9])) == digits and prefix.replace("_", "").isalnum() and prefix.isascii() and is_registered(name)
+    fits = digits and str(int(digits[:9])) == digits and prefix.replace("_", "").isalnum() and prefix.isascii() and is_attribute(name)
     return prefix, int(digits) if fits else -1
 
 

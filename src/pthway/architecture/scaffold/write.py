@@ -9,7 +9,7 @@ from pthway.architecture.scaffold.case import Layer
 from pthway.architecture.scaffold.fold import Folded, Group
 from pthway.architecture.scaffold.forward import chain, known
 from pthway.architecture.scaffold.guesses import GUESSES, HARMLESS
-from pthway.architecture.scaffold.names import is_attribute, is_registered, prose, string
+from pthway.architecture.scaffold.names import is_attribute, prose, string
 from pthway.architecture.scaffold.part import Bare, Form, Part
 from pthway.architecture.scaffold.text import INDENT, Expression, arguments, continues, framed, indented, numbered, repeated
 
@@ -29,10 +29,6 @@ _EXTRA_STATE: Final = """
 
     def set_extra_state(self, state: torch.Tensor) -> None:
         self.kept_extra_state = state"""
-
-_PUT: Final = '''def put(module: nn.Module, name: str, inner: nn.Module) -> None:
-    """Give *module* a module under a name that add_module refuses, since every module has an attribute of that name."""
-    module._modules[name] = inner'''
 
 
 class Written(NamedTuple):
@@ -66,7 +62,7 @@ class Writer:
         *classes, network = [list(self._class(group)) for group in groups]
         steps = self._root_forward()
         network += ["", *steps] if steps else []
-        blocks = [_UNKNOWN] * ("Unknown" in self.uses) + [_PUT] * ("put" in self.uses)
+        blocks = [_UNKNOWN] * ("Unknown" in self.uses)
         blocks += ["\n".join(lines) for lines in (*classes, network)]
         beginning = "\n".join([*self._docstring(head), "", self._imports()])
         text = "\n\n\n".join([beginning, *blocks]) + "\n"
@@ -90,7 +86,7 @@ class Writer:
 
     def _imports(self) -> str:
         lines = ["import warnings\n"] * ("warnings" in self.uses)
-        needs = self.uses & {"torch", "Unknown", "put"}
+        needs = self.uses & {"torch", "Unknown"}
         return "\n".join(lines + ["import torch"] * bool(needs) + ["from torch import nn"])
 
     def _state(self) -> str:
@@ -170,13 +166,8 @@ class Writer:
             yield from indented(framed(f'self.add_module(f"{prefix}{{index}}", ', run[0][1], ")"), 1)
             return
         for name, expression in run:
-            if is_attribute(name):
-                yield from framed(f"self.{name} = ", expression, "")
-            elif is_registered(name):
-                yield from framed(f"self.add_module({string(name)}, ", expression, ")")
-            else:
-                self.uses.add("put")
-                yield from framed(f"put(self, {string(name)}, ", expression, ")")
+            before, after = (f"self.{name} = ", "") if is_attribute(name) else (f"self.add_module({string(name)}, ", ")")
+            yield from framed(before, expression, after)
 
     def _tensor(self, bare: Bare, sizes: list[str]) -> Iterator[str]:
         self.uses.add("torch")
