@@ -95,6 +95,10 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "MultiheadAttention without bias": partial(nn.MultiheadAttention, 8, 4, bias=False, batch_first=True),
     "TransformerEncoderLayer": partial(nn.TransformerEncoderLayer, 8, 2, 16, activation="gelu", norm_first=True),
     "TransformerDecoderLayer": partial(nn.TransformerDecoderLayer, 8, 4, 16, batch_first=True),
+    "TransformerEncoder": lambda: nn.TransformerEncoder(
+        nn.TransformerEncoderLayer(8, 4, 16, batch_first=True, dtype=torch.float64), 3, enable_nested_tensor=False
+    ),
+    "TransformerDecoder": lambda: nn.TransformerDecoder(nn.TransformerDecoderLayer(8, 2, 16), 2, nn.LayerNorm(8, eps=1e-3)),
 }
 """One of every layer with weights that is written by its name."""
 

@@ -2,12 +2,17 @@
 
 import re
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Union
 
-from pthway.architecture.scaffold.settings import Settings, Value
+from pthway.architecture.scaffold.settings import Settings
+from pthway.architecture.scaffold.settings import Value as Setting
 
 COUNTER: Final = "num_batches_tracked"
 """The one tensor of a layer that has a type of its own."""
+
+
+Value = Union[Setting, "Layer"]
+"""An argument of a layer; stacks take a layer."""
 
 
 class Layer(NamedTuple):

@@ -1,7 +1,6 @@
 """Convolutions and transposed ones, and what tells them apart."""
 
-from pthway.architecture.scaffold.case import Case, Layer, exact
-from pthway.architecture.scaffold.settings import Value
+from pthway.architecture.scaffold.case import Case, Layer, Value, exact
 
 
 def convolution(case: Case) -> Layer | None:

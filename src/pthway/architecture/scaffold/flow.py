@@ -19,7 +19,18 @@ class Signal(NamedTuple):
 
 
 NOT_IN_A_CHAIN: Final = frozenset(
-    ("LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell", "MultiheadAttention", "Bilinear", "TransformerDecoderLayer")
+    (
+        "LSTM",
+        "GRU",
+        "RNN",
+        "LSTMCell",
+        "GRUCell",
+        "RNNCell",
+        "MultiheadAttention",
+        "Bilinear",
+        "TransformerDecoderLayer",
+        "TransformerDecoder",
+    )
 )
 """Layers that take or give more than one tensor."""
 

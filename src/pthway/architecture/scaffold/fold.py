@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import NamedTuple, TypeGuard
 
+from pthway.architecture.scaffold.case import Layer, Value
 from pthway.architecture.scaffold.names import class_name, parameter_name
 from pthway.architecture.scaffold.part import Form, Part
-from pthway.architecture.scaffold.settings import Value
 
 
 class Slot(NamedTuple):
@@ -85,10 +85,15 @@ def _numbers(arguments: Iterable[tuple[str, Value]]) -> tuple[list[Slot], tuple[
     found: list[Slot] = []
     without: list[tuple[str, object]] = []
     for name, value in arguments:
+        if isinstance(value, Layer):
+            inner, rest = _numbers(value.arguments)
+            found += inner
+            without.append((name, (value.kind, value.positional, rest)))
+            continue
         many = value if isinstance(value, tuple) else (value,)
         found += [Slot((name,), each) for each in many if is_size(each)]
-        rest = tuple("#" if is_size(each) else (type(each).__name__, each) for each in many)
-        without.append((name, (isinstance(value, tuple), rest)))
+        plain = tuple("#" if is_size(each) else (type(each).__name__, each) for each in many)
+        without.append((name, (isinstance(value, tuple), plain)))
     return found, tuple(without)
 
 

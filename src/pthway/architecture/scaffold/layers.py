@@ -18,7 +18,7 @@ from pthway.architecture.scaffold.norms import (
     without_statistics,
 )
 from pthway.architecture.scaffold.recurrent import attention, cell, recurrent
-from pthway.architecture.scaffold.transformers import decoder_layer, encoder_layer
+from pthway.architecture.scaffold.transformers import decoder, decoder_layer, encoder, encoder_layer
 
 FLOATS: Final = frozenset(("float32", "float16", "bfloat16", "float64"))
 """Types that every layer can be built in."""
@@ -32,7 +32,14 @@ def infer(case: Case, dtypes: Mapping[str, str]) -> Layer | None:
     if len(types) != 1 or not types <= FLOATS or not counters <= {"int64"} or empty:
         return None
     found = _known(case) if case.kind else _first(case)
-    return found and found._replace(dtype=min(types))
+    return found and _typed(found, min(types))
+
+
+def _typed(layer: Layer, dtype: str) -> Layer:
+    """*layer* with parameters of that type; where it is made of other layers, those have it."""
+    inner = any(isinstance(value, Layer) for _, value in layer.arguments)
+    arguments = tuple((name, _typed(value, dtype) if isinstance(value, Layer) else value) for name, value in layer.arguments)
+    return layer._replace(arguments=arguments, dtype="float32" if inner else dtype)
 
 
 def _known(case: Case) -> Layer | None:
@@ -49,7 +56,7 @@ Rule = Callable[[Case], Layer | None]
 
 _ORDER: Final[tuple[Rule, ...]] = (
     recurrent, cell, attention, weight_norm, spectral_norm, with_statistics, without_statistics, vector, matrix, bilinear, convolution,
-    encoder_layer, decoder_layer,
+    encoder_layer, decoder_layer, encoder, decoder,
 )  # fmt: skip
 """The rules where the file tells no class; each takes exactly its own names, so that only the families of one name compete."""
 
@@ -66,5 +73,6 @@ RULES: Final[Mapping[str, Rule]] = {
     "LSTM": recurrent, "GRU": recurrent, "RNN": recurrent,
     "LSTMCell": cell, "GRUCell": cell, "RNNCell": cell,
     "MultiheadAttention": attention, "TransformerEncoderLayer": encoder_layer, "TransformerDecoderLayer": decoder_layer,
+    "TransformerEncoder": encoder, "TransformerDecoder": decoder,
 }  # fmt: skip
 """The class that a file names → the rule for it."""

@@ -1,7 +1,6 @@
 """Layers with a matrix, or with one for each feature that comes out."""
 
-from pthway.architecture.scaffold.case import Case, Layer, exact
-from pthway.architecture.scaffold.settings import Value
+from pthway.architecture.scaffold.case import Case, Layer, Value, exact
 
 
 def linear(case: Case) -> Layer | None:

@@ -1,7 +1,6 @@
 """Layers that normalise, and those with a vector of weights."""
 
-from pthway.architecture.scaffold.case import COUNTER, Case, Layer, eps, exact
-from pthway.architecture.scaffold.settings import Value
+from pthway.architecture.scaffold.case import COUNTER, Case, Layer, Value, eps, exact
 
 
 def batch_norm(case: Case) -> Layer | None:

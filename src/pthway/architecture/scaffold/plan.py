@@ -13,7 +13,7 @@ from pthway.architecture.scaffold.names import is_module, is_tensor
 from pthway.architecture.scaffold.part import Bare, Form, Part
 from pthway.architecture.scaffold.settings import Settings, weightless, weightless_by_name
 from pthway.architecture.scaffold.told import Held, Node, Told, tree
-from pthway.architecture.scaffold.transformers import CHILDREN
+from pthway.architecture.scaffold.transformers import CHILDREN, STACK
 from pthway.errors import Unrepresentable
 
 TORCH: Final = "torch.nn.modules."
@@ -88,7 +88,8 @@ class _Planner:
         return made if node.own else self.container(made, kind)
 
     def layer(self, node: Node, kind: str) -> Layer | None:
-        tensors = dict(node.below()) if len(node.children) <= 1 or node.children.keys() >= CHILDREN else {}
+        compound = node.children.keys() >= CHILDREN or STACK in node.children
+        tensors = dict(node.below()) if len(node.children) <= 1 or compound else {}
         if not tensors or len(tensors) > _LARGEST_LAYER:
             return None
         if node.held is not None and not kind and not _told_enough(node.held):
@@ -140,8 +141,15 @@ class _Planner:
 
 
 def _settings(node: Node) -> Mapping[str, object] | None:
-    """What the file tells of a module; of a transformer's layer, what it tells of the layers in it."""
+    """What the file tells of a module; of a transformer's layer or stack, what it tells of the modules in it."""
     told = node.held.settings if node.held else None
+    if told is not None and STACK in node.children:
+        inside = [_settings(child) for child in node.children[STACK].children.values()]
+        norm = node.children["norm"].held if "norm" in node.children else None
+        norm_eps = norm.settings.get("eps") if norm is not None and norm.settings is not None else None
+        if not inside or any(each != inside[0] for each in inside):
+            return None
+        return {**told, **(inside[0] or {}), "norm_eps": norm_eps}
     if told is None or not node.children.keys() >= CHILDREN:
         return told
     found = dict(told)

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pthway.architecture.scaffold.case import Case, Layer, exact
-from pthway.architecture.scaffold.settings import Value
+from pthway.architecture.scaffold.case import Case, Layer, Value, exact
 
 
 def recurrent(case: Case) -> Layer | None:

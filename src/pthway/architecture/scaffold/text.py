@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from pthway.architecture.scaffold.case import Layer
+from pthway.architecture.scaffold.case import Layer, Value
 from pthway.architecture.scaffold.fold import is_size
 from pthway.architecture.scaffold.names import is_attribute, printable, string
-from pthway.architecture.scaffold.settings import Value
 
 INDENT: Final = "    "
 
@@ -25,15 +24,18 @@ class Expression(NamedTuple):
 
 def arguments(layer: Layer, values: list[str]) -> list[str]:
     """The arguments as text, the sizes among them from *values*."""
-    rest = iter(values)
-    said = []
-    for place, (name, value) in enumerate(layer.arguments):
-        text = _value(value, rest)
-        said.append(text if place < layer.positional else f"{name}={text}")
-    return said + [f"dtype=torch.{layer.dtype}"] * (layer.dtype != "float32")
+    return _listed(layer, iter(values))
+
+
+def _listed(layer: Layer, sizes: Iterator[str]) -> list[str]:
+    texts = [_value(value, sizes) for _, value in layer.arguments]
+    named = [f"{name}={text}" for (name, _), text in zip(layer.arguments, texts, strict=True)]
+    return texts[: layer.positional] + named[layer.positional :] + [f"dtype=torch.{layer.dtype}"] * (layer.dtype != "float32")
 
 
 def _value(value: Value, sizes: Iterator[str]) -> str:
+    if isinstance(value, Layer):
+        return f"nn.{value.kind}({', '.join(_listed(value, sizes))})"
     if isinstance(value, tuple):
         inner = [_value(each, sizes) for each in value]
         return f"({', '.join(inner)}{',' * (len(inner) == 1)})"

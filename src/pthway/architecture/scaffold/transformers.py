@@ -1,10 +1,12 @@
 """The layers of ``torch.nn.Transformer``, which hold other layers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
-from pthway.architecture.scaffold.case import Case, Layer
-from pthway.architecture.scaffold.settings import Value
+from pthway.architecture.scaffold.case import Case, Layer, Value
+
+STACK: Final = "layers"
+"""The list of a stack's layers."""
 
 CHILDREN: Final = frozenset(("self_attn", "linear1", "linear2", "norm1", "norm2"))
 """Modules that both layers have."""
@@ -18,6 +20,45 @@ def encoder_layer(case: Case) -> Layer | None:
 def decoder_layer(case: Case) -> Layer | None:
     """A TransformerDecoderLayer: two attentions, two matrices, three norms; None if it is none."""
     return _layer(case, "TransformerDecoderLayer", ("self_attn", "multihead_attn"))
+
+
+def encoder(case: Case) -> Layer | None:
+    """A TransformerEncoder: layers that are equal, and perhaps a norm; None if it is none."""
+    # Nested tensors change no number, and torch warns where a layer does not allow them.
+    return _stack(case, "TransformerEncoder", encoder_layer, {"enable_nested_tensor": False})
+
+
+def decoder(case: Case) -> Layer | None:
+    """A TransformerDecoder: layers that are equal, and perhaps a norm; None if it is none."""
+    return _stack(case, "TransformerDecoder", decoder_layer, {})
+
+
+def _stack(case: Case, kind: str, rule: Callable[[Case], Layer | None], more: dict[str, Value]) -> Layer | None:
+    count = 0
+    rest = dict(case.shapes)
+    first = _taken(rest, f"{STACK}.0.")
+    for count in range(1, len(case.shapes)):
+        if not (next_ := _taken(rest, f"{STACK}.{count}.")):
+            break
+        if next_ != first:
+            return None
+    inner = rule(case._replace(shapes=first, kind=case.kind and f"{kind}Layer")) if first else None
+    if inner is None or inner.takes is None or not rest.keys() <= {"norm.weight", "norm.bias"}:
+        return None
+    arguments: dict[str, Value] = {"layer": inner, "num_layers": count}
+    if rest:
+        if any(shape != (inner.takes,) for shape in rest.values()) or "norm.weight" not in rest:
+            return None
+        eps = {"eps": case.settings.value("norm_eps")} if case.settings.options({"norm_eps": 1e-5}) else {}
+        affine = {} if "norm.bias" in rest else {"bias": False}
+        arguments["norm"] = Layer("LayerNorm", (("normalized_shape", inner.takes), *eps.items(), *affine.items()), 1)
+    guesses = inner.guesses + ("norm", "eps") * (bool(rest) and not case.kind)
+    return Layer(kind, (*arguments.items(), *more.items()), 2, tuple(dict.fromkeys(guesses)), takes=inner.takes, gives=inner.gives)
+
+
+def _taken(shapes: dict[str, tuple[int, ...]], prefix: str) -> dict[str, tuple[int, ...]]:
+    """The entries of *shapes* that begin with *prefix*, without it; they are taken out."""
+    return {name.removeprefix(prefix): shapes.pop(name) for name in list(shapes) if name.startswith(prefix)}
 
 
 def _layer(case: Case, kind: str, attentions: tuple[str, ...]) -> Layer | None:

@@ -219,7 +219,8 @@ class Writer:
             del found[:same]
 
     def _note_type(self, layer: Layer) -> None:
-        if layer.dtype != "float32":
+        inner = (value for _, value in layer.arguments if isinstance(value, Layer))
+        if any(each.dtype != "float32" for each in (layer, *inner)):
             self.uses.add("torch")
 
     def _remark(self, of: str, guesses: tuple[str, ...]) -> str:
