@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pthway.checkpoint.convert import Converted, Precision
-    from pthway.checkpoint.writing.transfer import Progress
+    from pthway.checkpoint.meter import Progress
 
 
 @final
