@@ -146,6 +146,11 @@ class Checkpoint:
         text: str = _lazy.load("pthway.checkpoint.summary:summary")(self)
         return text
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows; like ``str``, it reads none of the weights' bytes."""
+        text: str = _lazy.load("pthway.checkpoint.page.notebook:notebook")(self)
+        return text
+
 
 def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Open a weights file without torch and without executing anything in it.

@@ -9,6 +9,7 @@ from pthway.checkpoint.writing.layout import Layout, Placed
 from pthway.checkpoint.writing.new_file import new_file, write
 from pthway.formats import Container
 
+
 def transfer(container: Container, layout: Layout, path: Path, progress: Progress | None) -> None:
     """Write the planned file to *path*: whole and checked, or not at all. Raises `CorruptFile` or `NotWritten`."""
     with new_file(path, layout.size) as descriptor:
