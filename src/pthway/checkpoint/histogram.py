@@ -40,6 +40,7 @@ class Binning:
         """Count finite real numbers, of which there is at least one; *smallest* and *largest* are theirs."""
         self.smallest, self.largest = min(self.smallest, smallest), max(self.largest, largest)
         exponent = max(_finest(self.smallest, self.largest), self.exponent if self.counts.size else -1074)
+        exponent += max(0, (_index(self.largest, exponent) - _index(self.smallest, exponent)).bit_length() - BINS.bit_length() + 1)
         while _index(self.largest, exponent) - _index(self.smallest, exponent) >= BINS:
             exponent += 1
         first = _index(self.smallest, exponent)

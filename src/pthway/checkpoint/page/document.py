@@ -46,7 +46,8 @@ def write(checkpoint: Checkpoint, place: Path, found: Sequence[Mapping[str, Stat
 def document(checkpoint: Checkpoint, found: Sequence[Mapping[str, Statistics]]) -> str:
     """The page as text; *found* are the statistics of each state dict, with histograms.
 
-    The same file gives the same page. Its policy allows one script and one style sheet, by their checksums, and no other source of anything.
+    The same file gives the same page. Its policy allows one script and one style sheet by their checksums, and no other
+    source of anything.
     """
     style, script = _resource("page.css"), _resource("page.js")
     policy = f"default-src 'none'; style-src '{_checksum(style)}'; script-src '{_checksum(script)}'; base-uri 'none'; form-action 'none'"
@@ -95,7 +96,7 @@ def _listed(what: str, entries: Sequence[Markup], *, opened: bool) -> Markup:
     items = [element("li", entry) for entry in entries[:_CALLS]]
     if len(entries) > _CALLS:
         items.append(element("li", f"{len(entries) - _CALLS:,} more"))
-    summary = element("summary", f"{len(entries):,} {what}")
+    summary = element("summary", f"{what} ({len(entries):,})")
     return element("details", summary, element("ul", *items), open="" if opened else None)
 
 

@@ -15,11 +15,13 @@ for (const map of document.querySelectorAll(".treemap")) {
     element,
     within: Number(element.dataset.in),
     number: Number(element.dataset.module ?? -1),
+    path: element.dataset.path,
     label: element.querySelector("text"),
+    short: element.querySelector("text").textContent,
     box: ["x", "y", "width", "height"].map((side) => parseFloat(element.getAttribute(side))),
   }));
   const modules = new Map(nodes.filter((node) => node.number > 0).map((node) => [node.number, node]));
-  const whole = { number: 0, within: -1, box: [0, 0, 100, 100] };
+  const whole = { number: 0, within: -1, path: drawing.dataset.path, box: [0, 0, 100, 100] };
   const at = (number) => modules.get(number) ?? whole;
   const byElement = new Map(nodes.map((node) => [node.element, node]));
   let current = whole;
@@ -41,10 +43,10 @@ for (const map of document.querySelectorAll(".treemap")) {
     const [left, top, width, height] = current.box;
     const inside = new Set([current.number]);
     const pixels = drawing.getBoundingClientRect();
-    for (const number of modules.keys()) if (chain(at(number)).includes(current)) inside.add(number);
-    for (const { element, within, number, box, label } of nodes) {
-      const shown = current === whole || inside.has(within);
-      const visible = number > 0 ? within === current.number : shown;
+    for (const number of modules.keys()) if (current === whole || chain(at(number)).includes(current)) inside.add(number);
+    for (const node of nodes) {
+      const { element, within, number, box, label, path, short } = node;
+      const visible = number > 0 ? within === current.number || at(within).within === current.number : inside.has(within);
       element.toggleAttribute("hidden", !visible);
       if (!visible) continue;
       const wide = (box[2] / width) * 100;
@@ -53,9 +55,19 @@ for (const map of document.querySelectorAll(".treemap")) {
       element.setAttribute("y", percent(((box[1] - top) / height) * 100));
       element.setAttribute("width", percent(wide));
       element.setAttribute("height", percent(high));
-      const room = (wide / 100) * pixels.width >= label.textContent.length * 6.6 + 8;
-      label.classList.toggle("tight", !room || (high / 100) * pixels.height < (number > 0 ? 22 : 44));
-      if (number <= 0) element.classList.toggle("inside", within !== current.number);
+      const letters = ((wide / 100) * pixels.width - 8) / 6.6;
+      if (number > 0) {
+        const deeper = within !== current.number;
+        element.classList.toggle("deeper", deeper);
+        element.tabIndex = deeper ? -1 : 0;
+        label.classList.toggle("tight", short.length > letters || (high / 100) * pixels.height < 22);
+      } else {
+        const holder = moduleOf(node) ?? current;
+        const long = holder.path ? path.slice(holder.path.length + 1) : path;
+        label.textContent = long.length <= letters ? long : short;
+        label.classList.toggle("tight", label.textContent.length > letters || (high / 100) * pixels.height < 44);
+        element.classList.toggle("inside", within !== current.number);
+      }
     }
   };
 
@@ -64,7 +76,7 @@ for (const map of document.querySelectorAll(".treemap")) {
     crumbs.replaceChildren(home, ...chain(node).map((one) => {
       const button = document.createElement("button");
       button.type = "button";
-      button.textContent = one.label.textContent;
+      button.textContent = one.short;
       button.addEventListener("click", () => show(one));
       return button;
     }));
@@ -83,9 +95,9 @@ for (const map of document.querySelectorAll(".treemap")) {
     const module = node.number > 0 ? node : moduleOf(node);
     if (module) {
       show(module);
-    } else if (node.element.dataset.name !== undefined) {
+    } else if (node.element.classList.contains("tensor")) {
       const filter = map.parentElement.querySelector(".filter");
-      filter.value = node.element.dataset.name;
+      filter.value = node.path;
       filter.dispatchEvent(new Event("input"));
     }
   };
@@ -101,7 +113,7 @@ for (const map of document.querySelectorAll(".treemap")) {
     if (node && (event.key === "Enter" || event.key === " ")) {
       event.preventDefault();
       enter(node);
-      nodes.find((one) => one.number > 0 && one.within === current.number)?.element.focus();
+      (nodes.find((one) => one.number > 0 && one.within === current.number)?.element ?? home).focus();
     } else if (event.key === "Escape" && current !== whole) {
       const left = current;
       show(at(current.within));

@@ -59,7 +59,7 @@ def _counted(rows: int) -> str:
 def _row(name: str, spec: AnyTensor, of: Statistics | None) -> Markup:
     cells = [
         element("th", name, scope="row", class_="name"),
-        element("td", spec.dtype),
+        element("td", spec.dtype, class_="dtype"),
         element("td", str(list(spec.shape)), class_="shape"),
         _number(spec.elements),
         _number(spec.nbytes),
@@ -100,7 +100,6 @@ def _bars(histogram: Histogram) -> Markup:
         viewBox=f"0 0 {len(counts)} {_HEIGHT}",
         preserveAspectRatio="none",
         role="img",
-        aria_label=what,
     )
 
 

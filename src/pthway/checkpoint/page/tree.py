@@ -34,8 +34,8 @@ def tree(tensors: Mapping[str, AnyTensor], drawn: int = DRAWN) -> Node:
     """
     sized = [_leaf(name, name, spec) for name, spec in tensors.items() if spec.nbytes]
     largest = frozenset(leaf.path for leaf in sorted(sized, key=lambda leaf: -leaf.nbytes)[:drawn])
-    children = _children("", sized, largest, 0)
-    return _module("", "", children)
+    whole = _module("", "", _children("", sized, largest, 0))
+    return whole.children[0] if len(whole.children) == 1 and whole.children[0].children else whole
 
 
 def _leaf(label: str, path: str, spec: AnyTensor) -> Node:

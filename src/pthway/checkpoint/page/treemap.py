@@ -47,16 +47,16 @@ def treemap(state: StateDict, number: int) -> Markup:
     placed = list(_placed(whole))
     leaves = [_cell(one, whole) for one in placed if not one.node.children]
     modules = [_module(one, whole) for one in placed if one.node.children]
-    drawing = element("svg", *leaves, *modules, class_="map", role="group", aria_label="Map of the modules by size")
+    drawing = element("svg", *leaves, *modules, class_="map", role="group", aria_label="Map of the modules by size", data_path=whole.path)
     crumbs = element(
-        "nav", element("button", state.path or "all weights", type="button", disabled=""), class_="crumbs", aria_label="Place in the map"
+        "nav", element("button", whole.path or "all modules", type="button", disabled=""), class_="crumbs", aria_label="Place in the map"
     )
     pointed = element("p", "The area of a tensor is its share of the bytes.", class_="pointed")
     return element("div", _choice(number), crumbs, drawing, pointed, *_legends(state), *_left_out(state, placed), class_="treemap")
 
 
 def _placed(whole: Node) -> Iterator[_Placed]:
-    """Every node below *whole*, modules before what they hold."""
+    """Every node below *whole*: modules before what they hold, the largest first, which is the order of the Tab key."""
     number = 0
     waiting = [_Placed(whole, Box(0.0, 0.0, _WIDTH, _HEIGHT), -1, 0)]
     while waiting:
@@ -65,9 +65,11 @@ def _placed(whole: Node) -> Iterator[_Placed]:
             yield one
         if one.node.children:
             boxes = squarified([child.nbytes for child in one.node.children], one.box)
+            inside = []
             for child, box in zip(one.node.children, boxes, strict=True):
                 number += bool(child.children)
-                waiting.append(_Placed(child, box, one.number, number if child.children else -1))
+                inside.append(_Placed(child, box, one.number, number if child.children else -1))
+            waiting += reversed(inside)
 
 
 def _cell(one: _Placed, whole: Node) -> Markup:
@@ -78,9 +80,9 @@ def _cell(one: _Placed, whole: Node) -> Markup:
         element("title", _described(node, whole)),
         element("rect", width="100%", height="100%"),
         element("text", node.label, x="50%", y="50%", class_=None if fits else "tight"),
-        class_=f"cell {_type(node.spec)} {_rank(node.spec)}",
+        class_=f"cell tensor {_kind(node.spec)}" if node.spec else "cell merged",
         data_in=one.within,
-        data_name=node.path if node.spec else None,
+        data_path=node.path,
         **_geometry(box),
     )
 
@@ -98,6 +100,7 @@ def _module(one: _Placed, whole: Node) -> Markup:
         tabindex=0,
         aria_label=_described(node, whole),
         data_in=one.within,
+        data_path=node.path,
         data_module=one.number,
         hidden="" if one.within else None,
         **_geometry(box),
@@ -114,18 +117,14 @@ def _described(node: Node, whole: Node) -> str:
     return f"{node.path} · {f'{node.spec.dtype} {list(node.spec.shape)}' if node.spec else f'{node.tensors:,} tensors'} · {size}"
 
 
-def _type(spec: AnyTensor | None) -> str:
-    return f"type-{_type_number(spec)}" if spec else "mixed"
+def _kind(spec: AnyTensor) -> str:
+    return f"type-{_type_number(spec)} rank-{_rank_number(spec)}"
 
 
 def _type_number(spec: AnyTensor) -> int:
     if isinstance(spec, CompositeSpec) and spec.kind == "quantized":
         return len(_TYPES) - 1
     return next((number for number, (_, beginnings) in enumerate(_TYPES) if spec.dtype.startswith(beginnings)), len(_TYPES))
-
-
-def _rank(spec: AnyTensor | None) -> str:
-    return f"rank-{_rank_number(spec)}" if spec else "mixed"
 
 
 def _rank_number(spec: AnyTensor) -> int:
@@ -141,6 +140,7 @@ def _choice(number: int) -> Markup:
 
 
 def _legends(state: StateDict) -> tuple[Markup, Markup]:
+    """What the colours mean: dimensions, and types."""
     types = [*(name for name, _ in _TYPES), "other"]
     by_type = _shares(state, [_type_number(spec) for spec in state.tensors.values()], types, "type")
     by_rank = _shares(state, [_rank_number(spec) for spec in state.tensors.values()], list(_RANKS), "rank")
