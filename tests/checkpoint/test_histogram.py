@@ -83,7 +83,9 @@ def test_it_depends_on_the_numbers_and_not_on_how_they_are_cut(numbers: np.ndarr
     assert binned(numbers, pieces) == histogram == binned(numbers[::-1], pieces)
     assert len(histogram.counts) <= BINS
     width = 2**histogram.exponent if numbers.dtype.kind in "iu" else math.ldexp(1, histogram.exponent)
-    indices = [number // width if isinstance(number, int) else math.floor(math.ldexp(number, -histogram.exponent)) for number in numbers.tolist()]
+    indices = [
+        number // width if isinstance(number, int) else math.floor(math.ldexp(number, -histogram.exponent)) for number in numbers.tolist()
+    ]
     counts = [0] * len(histogram.counts)
     for index in indices:
         counts[index - histogram.first] += 1
@@ -93,6 +95,11 @@ def test_it_depends_on_the_numbers_and_not_on_how_they_are_cut(numbers: np.ndarr
 def test_bins_become_wider_when_they_are_no_longer_enough() -> None:
     assert binned(np.arange(64)) == Histogram(0, 0, (1,) * 64)
     assert binned(np.arange(65)) == Histogram(0, 1, (2,) * 32 + (1,))
+
+
+def test_zeros_that_come_first_do_not_make_the_bins_of_small_numbers_wide() -> None:
+    numbers = np.array([0.0, 0.0, 3e-30])
+    assert binned(numbers, 3) == binned(numbers) and len(binned(numbers).counts) > BINS // 2
 
 
 def test_the_smallest_and_the_largest_numbers_of_a_type_have_bins() -> None:

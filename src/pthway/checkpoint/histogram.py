@@ -10,6 +10,9 @@ from pthway.checkpoint.arrays import Array
 BINS: Final = 64
 """At most; the width of a bin is the smallest power of two that needs no more, which leaves at least half of them for any range."""
 
+_LEAST: Final = -1074
+"""Exponent of the smallest float64 above zero."""
+
 
 class Histogram(NamedTuple):
     """How many numbers lie in each bin: bin *i* holds ``(first + i) * 2**exponent <= x < (first + i + 1) * 2**exponent``."""
@@ -39,7 +42,7 @@ class Binning:
     def add(self, numbers: Array, smallest: float, largest: float) -> None:
         """Count finite real numbers, of which there is at least one; *smallest* and *largest* are theirs."""
         self.smallest, self.largest = min(self.smallest, smallest), max(self.largest, largest)
-        exponent = max(_finest(self.smallest, self.largest), self.exponent if self.counts.size else -1074)
+        exponent = max(_finest(self.smallest, self.largest), self.exponent if self.counts.size else _LEAST)
         exponent += max(0, (_index(self.largest, exponent) - _index(self.smallest, exponent)).bit_length() - BINS.bit_length() + 1)
         while _index(self.largest, exponent) - _index(self.smallest, exponent) >= BINS:
             exponent += 1
@@ -61,7 +64,7 @@ def _finest(smallest: float, largest: float) -> int:
     farthest = max(abs(smallest), abs(largest))
     if isinstance(farthest, int):
         return max(0, farthest.bit_length() - 62)
-    return max(-1074, math.frexp(farthest)[1] - 52)
+    return max(_LEAST, math.frexp(farthest)[1] - 52) if farthest else _LEAST
 
 
 def _index(number: float, exponent: int) -> int:

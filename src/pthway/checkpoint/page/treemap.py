@@ -33,6 +33,7 @@ class _Placed(NamedTuple):
 
     node: Node
     box: Box
+    depth: int
     within: int
     """Number of the module that holds it; the whole is 0."""
     number: int
@@ -46,7 +47,8 @@ def treemap(state: StateDict, number: int) -> Markup:
         return element("p", "No tensor has bytes: there is nothing to draw.", class_="aside")
     placed = list(_placed(whole))
     leaves = [_cell(one, whole) for one in placed if not one.node.children]
-    modules = [_module(one, whole) for one in placed if one.node.children]
+    outlines = sorted((one for one in placed if one.node.children), key=lambda one: -one.depth)
+    modules = [_module(one, whole) for one in outlines]  # an outline is drawn over those inside it
     drawing = element("svg", *leaves, *modules, class_="map", role="group", aria_label="Map of the modules by size", data_path=whole.path)
     crumbs = element(
         "nav", element("button", whole.path or "all modules", type="button", disabled=""), class_="crumbs", aria_label="Place in the map"
@@ -58,7 +60,7 @@ def treemap(state: StateDict, number: int) -> Markup:
 def _placed(whole: Node) -> Iterator[_Placed]:
     """Every node below *whole*: modules before what they hold, the largest first, which is the order of the Tab key."""
     number = 0
-    waiting = [_Placed(whole, Box(0.0, 0.0, _WIDTH, _HEIGHT), -1, 0)]
+    waiting = [_Placed(whole, Box(0.0, 0.0, _WIDTH, _HEIGHT), 0, -1, 0)]
     while waiting:
         one = waiting.pop()
         if one.node is not whole:
@@ -68,7 +70,7 @@ def _placed(whole: Node) -> Iterator[_Placed]:
             inside = []
             for child, box in zip(one.node.children, boxes, strict=True):
                 number += bool(child.children)
-                inside.append(_Placed(child, box, one.number, number if child.children else -1))
+                inside.append(_Placed(child, box, one.depth + 1, one.number, number if child.children else -1))
             waiting += reversed(inside)
 
 
