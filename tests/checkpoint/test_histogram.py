@@ -1,6 +1,7 @@
 """Histograms of numbers that are seen once, judged by numpy on all of them at once."""
 
 import math
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -82,10 +83,7 @@ def test_it_depends_on_the_numbers_and_not_on_how_they_are_cut(numbers: np.ndarr
     histogram = binned(numbers)
     assert binned(numbers, pieces) == histogram == binned(numbers[::-1], pieces)
     assert len(histogram.counts) <= BINS
-    width = 2**histogram.exponent if numbers.dtype.kind in "iu" else math.ldexp(1, histogram.exponent)
-    indices = [
-        number // width if isinstance(number, int) else math.floor(math.ldexp(number, -histogram.exponent)) for number in numbers.tolist()
-    ]
+    indices = [math.floor(Fraction(number) / Fraction(2) ** histogram.exponent) for number in numbers.tolist()]
     counts = [0] * len(histogram.counts)
     for index in indices:
         counts[index - histogram.first] += 1
@@ -100,6 +98,11 @@ def test_bins_become_wider_when_they_are_no_longer_enough() -> None:
 def test_zeros_that_come_first_do_not_make_the_bins_of_small_numbers_wide() -> None:
     numbers = np.array([0.0, 0.0, 3e-30])
     assert binned(numbers, 3) == binned(numbers) and len(binned(numbers).counts) > BINS // 2
+
+
+def test_a_negative_number_that_is_next_to_nothing_beside_the_largest_lies_below_zero() -> None:
+    histogram = binned(np.array([-1e-300, 1e20]))
+    assert histogram.first == -1 and histogram.counts[0] == 1
 
 
 def test_the_smallest_and_the_largest_numbers_of_a_type_have_bins() -> None:

@@ -70,7 +70,7 @@ def _finest(smallest: float, largest: float) -> int:
 def _index(number: float, exponent: int) -> int:
     if isinstance(number, int):
         return number >> exponent
-    return math.floor(math.ldexp(number, -exponent))
+    return math.floor(number // math.ldexp(1, exponent) if exponent > 0 else math.ldexp(number, -exponent))
 
 
 def _indices(numbers: Array, exponent: int) -> Array:
@@ -78,5 +78,7 @@ def _indices(numbers: Array, exponent: int) -> Array:
         return numbers.astype(np.int64)
     if numbers.dtype.kind in "iu":
         return (numbers >> exponent).astype(np.int64)
-    scaled: Array = np.ldexp(numbers.astype(np.float64), -exponent)
-    return np.floor(scaled, out=scaled).astype(np.int64)
+    wide: Array = numbers.astype(np.float64)
+    if exponent > 0:  # scaling would round the smallest negative numbers to zero, which lies in another bin
+        return np.floor_divide(wide, math.ldexp(1, exponent), out=wide).astype(np.int64)
+    return np.floor(np.ldexp(wide, -exponent, out=wide), out=wide).astype(np.int64)
