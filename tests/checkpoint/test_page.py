@@ -24,11 +24,11 @@ from pthway import errors
 from pthway.checkpoint.page import document as of_document
 from pthway.checkpoint.page import extras as of_extras
 from pthway.checkpoint.page import table as of_table
+from pthway.checkpoint.page.areas import Node, areas
 from pthway.checkpoint.page.document import destination, document
 from pthway.checkpoint.page.extras import extras
 from pthway.checkpoint.page.markup import element
 from pthway.checkpoint.page.squarified import Box, squarified
-from pthway.checkpoint.page.tree import Node, tree
 from pthway.checkpoint.statistics import statistics
 
 ROOT = Path(__file__).parents[2]
@@ -138,6 +138,18 @@ def test_raw_and_averaged_weights_have_a_section_each_and_a_module_its_class(tmp
     assert '<h2>model_ema <span class="tag">averaged</span></h2>' in sections[1]
 
 
+def test_a_pickled_module_shows_the_classes_and_settings_of_its_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path, torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, stride=2), torch.nn.ReLU(), torch.nn.Linear(4, 2)))
+    text = page(path)
+    titles = [title for tag, _, (title, *_) in (one for one in Elements(text).found if one[2]) if tag == "title"]
+    assert any(title.startswith("0.weight · float32 [8, 3, 3, 3] · Conv2d(") and "stride=[2, 2]" in title for title in titles)
+    assert "Modules (4)" in text and "torch.nn.modules.activation.ReLU" in text
+    monkeypatch.setattr(of_document, "_MODULES", 4)
+    assert "--modules lists all" not in page(path)
+    monkeypatch.setattr(of_document, "_MODULES", 3)
+    assert "1 more; pthway inspect --modules lists all" in page(path)
+
+
 def test_areas_are_shares_of_the_bytes_and_cover_the_map(tmp_path: Path) -> None:
     tensors = {f"m{i % 3}.n{i % 4}.w{i}": torch.zeros(1 + i * i) for i in range(30)}
     cells = Elements(page(saved(tmp_path, tensors))).of("cell")
@@ -169,18 +181,18 @@ def leaves(node: Node) -> list[Node]:
 
 def test_the_smallest_tensors_are_drawn_together_module_by_module(tmp_path: Path) -> None:
     state = pthway.open(saved(tmp_path, {f"m{i % 2}.w{i}": torch.zeros(i + 1) for i in range(10)})).choose()
-    assert [leaf.spec is None for leaf in leaves(tree(state.tensors, drawn=10))] == [False] * 10
-    nine = leaves(tree(state.tensors, drawn=9))
+    assert [leaf.spec is None for leaf in leaves(areas(state.tensors, drawn=10))] == [False] * 10
+    nine = leaves(areas(state.tensors, drawn=9))
     assert [leaf.label for leaf in nine if leaf.spec is None] == ["1 smaller tensors"]
     assert sum(leaf.nbytes for leaf in nine) == state.nbytes
-    three = tree(state.tensors, drawn=3)
+    three = areas(state.tensors, drawn=3)
     assert sorted(leaf.tensors for leaf in leaves(three)) == [1, 1, 1, 3, 4] and three.nbytes == state.nbytes
 
 
 def test_names_are_modules_to_a_depth_and_any_depth_is_drawn(tmp_path: Path) -> None:
     names = [".".join("a" * depth) for depth in range(1, 500)]
     state = pthway.open(saved(tmp_path, {name: torch.zeros(1) for name in names})).choose()
-    drawn = leaves(tree(state.tensors))
+    drawn = leaves(areas(state.tensors))
     assert sorted(leaf.path for leaf in drawn) == sorted(names)
     assert max(leaf.label.count(".") for leaf in drawn) == 498 - 16
 
@@ -322,7 +334,8 @@ def test_a_notebook_reads_no_weights_and_needs_no_numpy(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", probe], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "<script" not in done.stdout
-    assert re.sub(r"<[^>]*>", " ", done.stdout).split()[-9:] == ["fc", "2", "100,002", "[100000],", "[2]", "out", "1", "3", "[3]"]
+    words = re.sub(r"<[^>]*>", " ", done.stdout).split()
+    assert words[-11:] == ["fc", "2", "100,002", "float32", "[100000],", "[2]", "out", "1", "3", "float32", "[3]"]
 
 
 def test_the_wheel_holds_the_template_the_style_and_the_script(tmp_path: Path) -> None:

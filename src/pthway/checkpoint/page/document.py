@@ -11,12 +11,14 @@ from typing import Final
 from pthway.checkpoint.checkpoint import Checkpoint
 from pthway.checkpoint.page.extras import extras
 from pthway.checkpoint.page.markup import Markup, element, joined
+from pthway.checkpoint.page.modules import module_table
 from pthway.checkpoint.page.table import table, unsound
 from pthway.checkpoint.page.treemap import treemap
 from pthway.checkpoint.safety import Verdict
 from pthway.checkpoint.state_dicts import StateDict
 from pthway.checkpoint.statistics import Statistics
 from pthway.checkpoint.summary import facts
+from pthway.checkpoint.tree import Row, rows
 from pthway.checkpoint.writing import new_file
 from pthway.errors import UsageError
 
@@ -24,6 +26,9 @@ ENDINGS: Final = (".html", ".htm")
 
 _CALLS: Final = 100
 """Calls, and names of classes, that are listed."""
+
+_MODULES: Final = 2_000
+"""Modules of a table."""
 
 
 def destination(checkpoint: Checkpoint, path: Path) -> Path:
@@ -110,6 +115,7 @@ def _facts(checkpoint: Checkpoint) -> Markup:
 def _weights(checkpoint: Checkpoint, number: int, state: StateDict, found: Mapping[str, Statistics]) -> Markup:
     tags = [element("span", "averaged", class_="tag")] if state.averaged else []
     held = [element("p", "Held by a pickled module of class ", element("code", state.module))] if state.module else []
+    modules = rows(state)
     totals = f"{len(state.tensors):,} tensors · {state.elements:,} numbers · {state.nbytes:,} bytes"
     name = state.path or "Weights"
     return element(
@@ -118,7 +124,20 @@ def _weights(checkpoint: Checkpoint, number: int, state: StateDict, found: Mappi
         element("p", totals, class_="totals"),
         *held,
         unsound(found),
-        treemap(state, number),
+        treemap(state, {row.path: row for row in modules}, number),
+        _modules(modules),
         table(state, found),
         class_="weights",
     )
+
+
+def _modules(modules: Sequence[Row]) -> Markup:
+    """The table of the modules, closed: the map shows them first."""
+    listed = [row for row in modules if row.path or row.kind]
+    if not listed:
+        return joined()
+    summary = element("summary", f"Modules ({len(listed):,})")
+    left_out = len(listed) - _MODULES
+    note = [element("p", f"{left_out:,} more; pthway inspect --modules lists all.", class_="aside")] if left_out > 0 else []
+    drawn = element("div", module_table(listed[:_MODULES], {"class_": "text"}, {"class_": "number"}), class_="scroll")
+    return element("details", summary, drawn, *note, class_="modules")

@@ -1,38 +1,27 @@
 """The short form of a checkpoint that a notebook shows: no script, and no colours but the notebook's own."""
 
+from typing import Final
+
 from pthway.checkpoint.checkpoint import Checkpoint
 from pthway.checkpoint.page.markup import Markup, element
+from pthway.checkpoint.page.modules import module_table
 from pthway.checkpoint.state_dicts import StateDict
-from pthway.checkpoint.summary import facts, modules
+from pthway.checkpoint.summary import facts, listed
 
-MODULES = 100
-"""Rows of a table; the others are counted."""
+_TEXT: Final = {"style": "text-align: left; overflow-wrap: anywhere"}
+_NUMBER: Final = {"style": "text-align: right"}
 
 
 def notebook(checkpoint: Checkpoint) -> Markup:
     """What is known of the file, and the modules of its weights, as HTML. Reads none of the weights' bytes."""
-    rows = [element("tr", element("th", label, style=_LEFT), element("td", value, style=_LEFT)) for label, value in facts(checkpoint)]
+    rows = [element("tr", element("th", label, **_TEXT), element("td", value, **_TEXT)) for label, value in facts(checkpoint)]
     alone = len(checkpoint.state_dicts) == 1
     tables = [_modules(state, opened=alone) for state in checkpoint.state_dicts]
     return element("div", element("table", element("tbody", *rows)), *tables)
 
 
-_LEFT = "text-align: left; overflow-wrap: anywhere"
-_RIGHT = "text-align: right"
-
-
 def _modules(state: StateDict, *, opened: bool) -> Markup:
-    found = modules(state)
-    heads = [element("th", name, style=style) for name, style in zip(("module", "tensors", "numbers", "shapes"), _STYLES, strict=True)]
-    rows = []
-    for name, (count, elements, shapes) in list(found.items())[:MODULES]:
-        texts = (name, f"{count:,}", f"{elements:,}", shapes)
-        rows.append(element("tr", *(element("td", text, style=style) for text, style in zip(texts, _STYLES, strict=True))))
-    if len(found) > MODULES:
-        rows.append(element("tr", element("td", f"{len(found) - MODULES:,} more", colspan=4, style=_LEFT)))
-    title = f"modules of {state.path}" if state.path else "modules"
-    drawn = element("table", element("thead", element("tr", *heads)), element("tbody", *rows))
-    return element("details", element("summary", title), drawn, open="" if opened else None)
-
-
-_STYLES = (_LEFT, _RIGHT, _RIGHT, _LEFT)
+    rows, rest = listed(state)
+    title = element("summary", f"modules of {state.path}" if state.path else "modules")
+    more = [element("p", rest)] if rest else []
+    return element("details", title, module_table(rows, _TEXT, _NUMBER), *more, open="" if opened else None)

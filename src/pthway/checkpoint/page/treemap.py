@@ -1,12 +1,13 @@
 """The map of the modules: areas are bytes. It is drawn here, so that it needs no script; the script only moves it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
+from pthway.checkpoint.page.areas import Node, areas
 from pthway.checkpoint.page.markup import Markup, element, joined
 from pthway.checkpoint.page.squarified import Box, squarified
-from pthway.checkpoint.page.tree import Node, tree
 from pthway.checkpoint.state_dicts import StateDict
+from pthway.checkpoint.tree import Row
 from pthway.formats.tensors import AnyTensor, CompositeSpec
 
 _WIDTH, _HEIGHT = 1200.0, 540.0
@@ -40,15 +41,15 @@ class _Placed(NamedTuple):
     """Its own number, if it is a module."""
 
 
-def treemap(state: StateDict, number: int) -> Markup:
-    """The map with its legends; *number* tells the maps of a page apart."""
-    whole = tree(state.tensors)
+def treemap(state: StateDict, rows: Mapping[str, Row], number: int) -> Markup:
+    """The map with its legends; *rows* are the modules by path, *number* tells the maps of a page apart."""
+    whole = areas(state.tensors)
     if not whole.nbytes:
         return element("p", "No tensor has bytes: there is nothing to draw.", class_="aside")
     placed = list(_placed(whole))
-    leaves = [_cell(one, whole) for one in placed if not one.node.children]
+    leaves = [_cell(one, _described(one.node, whole, rows)) for one in placed if not one.node.children]
     outlines = sorted((one for one in placed if one.node.children), key=lambda one: -one.depth)
-    modules = [_module(one, whole) for one in outlines]  # an outline is drawn over those inside it
+    modules = [_module(one, _described(one.node, whole, rows)) for one in outlines]  # an outline is drawn over those inside it
     drawing = element("svg", *leaves, *modules, class_="map", role="group", aria_label="Map of the modules by size", data_path=whole.path)
     crumbs = element(
         "nav", element("button", whole.path or "all modules", type="button", disabled=""), class_="crumbs", aria_label="Place in the map"
@@ -74,12 +75,12 @@ def _placed(whole: Node) -> Iterator[_Placed]:
             waiting += reversed(inside)
 
 
-def _cell(one: _Placed, whole: Node) -> Markup:
+def _cell(one: _Placed, described: str) -> Markup:
     node, box = one.node, one.box
     fits = box.height >= _LINE and len(node.label) * _LETTER + 8 <= box.width
     return element(
         "svg",
-        element("title", _described(node, whole)),
+        element("title", described),
         element("rect", width="100%", height="100%"),
         element("text", node.label, x="50%", y="50%", class_=None if fits else "tight"),
         class_=f"cell tensor {_kind(node.spec)}" if node.spec else "cell merged",
@@ -89,18 +90,18 @@ def _cell(one: _Placed, whole: Node) -> Markup:
     )
 
 
-def _module(one: _Placed, whole: Node) -> Markup:
+def _module(one: _Placed, described: str) -> Markup:
     node, box = one.node, one.box
     fits = box.height >= _LINE / 2 and len(node.label) * _LETTER + 8 <= box.width
     return element(
         "svg",
-        element("title", _described(node, whole)),
+        element("title", described),
         element("rect", width="100%", height="100%"),
         element("text", node.label, x="6", y="16", class_=None if fits else "tight"),
         class_="module",
         role="button",
         tabindex=0,
-        aria_label=_described(node, whole),
+        aria_label=described,
         data_in=one.within,
         data_path=node.path,
         data_module=one.number,
@@ -114,9 +115,12 @@ def _geometry(box: Box) -> dict[str, str]:
     return {"x": f"{x:.6%}", "y": f"{y:.6%}", "width": f"{width:.6%}", "height": f"{height:.6%}"}
 
 
-def _described(node: Node, whole: Node) -> str:
+def _described(node: Node, whole: Node, rows: Mapping[str, Row]) -> str:
+    """What is known of an area, in one line: the class and the settings are those of the module that it is or that has it."""
+    row = rows.get(node.path.rpartition(".")[0] if node.spec else node.path)
+    kind = f" · {row.kind.rpartition('.')[2]}({row.settings})" if row and row.kind else ""
     size = f"{node.elements:,} numbers · {node.nbytes:,} bytes · {node.nbytes / whole.nbytes:.2%}"
-    return f"{node.path} · {f'{node.spec.dtype} {list(node.spec.shape)}' if node.spec else f'{node.tensors:,} tensors'} · {size}"
+    return f"{node.path} · {f'{node.spec.dtype} {list(node.spec.shape)}' if node.spec else f'{node.tensors:,} tensors'}{kind} · {size}"
 
 
 def _kind(spec: AnyTensor) -> str:

@@ -1,4 +1,4 @@
-"""The modules of a state dict as a tree that is small enough to be drawn."""
+"""The areas of the map: a tree of modules and tensors that is small enough to be drawn."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
@@ -27,7 +27,7 @@ class Node(NamedTuple):
     """None unless it is one tensor."""
 
 
-def tree(tensors: Mapping[str, AnyTensor], drawn: int = DRAWN) -> Node:
+def areas(tensors: Mapping[str, AnyTensor], drawn: int = DRAWN) -> Node:
     """The module tree of the tensors that have bytes, with the *drawn* largest as leaves; the others are merged module by module.
 
     A module that holds a single thing is drawn as that thing.
