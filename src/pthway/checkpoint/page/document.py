@@ -114,7 +114,6 @@ def _facts(checkpoint: Checkpoint) -> Markup:
 
 def _weights(checkpoint: Checkpoint, number: int, state: StateDict, found: Mapping[str, Statistics]) -> Markup:
     tags = [element("span", "averaged", class_="tag")] if state.averaged else []
-    held = [element("p", "Held by a pickled module of class ", element("code", state.module))] if state.module else []
     modules = rows(state)
     totals = f"{len(state.tensors):,} tensors · {state.elements:,} numbers · {state.nbytes:,} bytes"
     name = state.path or "Weights"
@@ -122,7 +121,6 @@ def _weights(checkpoint: Checkpoint, number: int, state: StateDict, found: Mappi
         "section",
         element("h2", name, " ", *tags),
         element("p", totals, class_="totals"),
-        *held,
         unsound(found),
         treemap(state, {row.path: row for row in modules}, number),
         _modules(modules),
