@@ -165,7 +165,8 @@ class _Finder:
             for state in self.found[before:]:
                 left_out[state.path] = f"{len(state.tensors)} tensors in a dictionary of their own"
             del self.found[before:]
-            self.found.append(_state_dict(path, own, left_out, metadata=_metadata(value.state)))
+            noted = value.state.get("_metadata") if isinstance(value.state, PickledDict) else None
+            self.found.append(_state_dict(path, own, left_out, metadata=module_versions(noted)))
         else:
             self.rest.update({f"{inside}{key}": plain(tensor) for key, tensor in own})
 
@@ -198,8 +199,8 @@ def _state_dict(
     return StateDict(path, tensors, {name: name for name in tensors}, left_out=left_out, metadata=metadata, modules=modules)
 
 
-def _metadata(state: object) -> Mapping[str, Mapping[str, object]] | None:
-    noted = state.get("_metadata") if isinstance(state, PickledDict) else None
+def module_versions(noted: object) -> Mapping[str, Mapping[str, object]] | None:
+    """What ``Module.state_dict()`` notes of each module in its ``_metadata``; None for anything else."""
     if not isinstance(noted, PickledDict):
         return None
     entries = ((path, plain(of, 2)) for path, of in noted.pairs if isinstance(path, str))
