@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pthway.checkpoint.convert import Converted, Precision
-    from pthway.checkpoint.writing.transfer import Progress
+    from pthway.checkpoint.meter import Progress
 
 
 @final
@@ -151,6 +151,11 @@ class Checkpoint:
 
     def __str__(self) -> str:
         text: str = _lazy.load("pthway.checkpoint.summary:summary")(self)
+        return text
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows; like ``str``, it reads none of the weights' bytes."""
+        text: str = _lazy.load("pthway.checkpoint.page.notebook:notebook")(self)
         return text
 
 

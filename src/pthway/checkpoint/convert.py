@@ -9,11 +9,13 @@ from typing import Final, NamedTuple
 
 from pthway.checkpoint import noted
 from pthway.checkpoint.checkpoint import Checkpoint
+from pthway.checkpoint.meter import Progress
 from pthway.checkpoint.state_dicts import StateDict
 from pthway.checkpoint.writing import npz, safetensors, state_dict
 from pthway.checkpoint.writing.layout import Block, Layout
+from pthway.checkpoint.writing.new_file import destination
 from pthway.checkpoint.writing.sharing import Shared, groups
-from pthway.checkpoint.writing.transfer import Progress, transfer
+from pthway.checkpoint.writing.transfer import transfer
 from pthway.errors import Unrepresentable, UsageError
 from pthway.formats.tensors import DTYPES, TensorSpec
 
@@ -114,14 +116,7 @@ def _place(checkpoint: Checkpoint, path: Path) -> Path:
         raise UsageError(
             f"{path} does not end in a format.", f"The formats are {', '.join(ENDINGS)}.", f"{path.with_suffix('.safetensors')}"
         )
-    place = path.resolve()  # a symbolic link stays, and what it points to is replaced
-    if place.exists() and place.samefile(checkpoint.path):
-        raise UsageError(f"{path} is the file that is read.", "Weights are never overwritten in place.", "Choose another name.")
-    if place.exists() and not place.is_file():
-        raise UsageError(f"{path} is no regular file.", "A file is replaced only by a file.", "Choose another name.")
-    if not place.parent.is_dir():
-        raise UsageError(f"The folder {place.parent} does not exist.", "It is not created.", f"mkdir -p {place.parent}")
-    return place
+    return destination(path, checkpoint.container)
 
 
 def _strided(state: StateDict) -> dict[str, TensorSpec]:

@@ -44,6 +44,9 @@ def parser() -> ArgumentParser:
     inspect.add_argument("--modules", action="store_true", help="list every module, however many there are")
     inspect.add_argument("--tensors", action="store_true", help="list every tensor")
     inspect.add_argument("--stats", action="store_true", help="read every number: smallest, largest, mean, deviation, NaN, zeros")
+    inspect.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a page for a browser: a map of the modules, and a histogram of every tensor"
+    )
     inspect.add_argument("--json", action="store_true", help="print everything as JSON")
 
     convert = commands.add_parser("convert", help="write the weights of a file as .safetensors, .npz or a plain .pth")
