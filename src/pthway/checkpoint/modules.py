@@ -12,8 +12,7 @@ def module_class(value: object) -> str | None:
     if isinstance(value, Opaque) and isinstance(value.state, PickledDict):
         names = {key for key in value.state if isinstance(key, str)}
         if {"_parameters", "_modules", "_buffers"} <= names:
-            named = value.arguments[0] if str(value.call) == "copyreg._reconstructor" and value.arguments else value.call
-            return str(named)
+            return str(value.call)
     return None
 
 

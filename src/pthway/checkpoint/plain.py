@@ -73,8 +73,6 @@ def _object(value: Opaque, depth: int) -> object:
     name = str(value.call)
     if name in _PATHS:
         return "/".join(part for part in value.arguments if isinstance(part, str)).replace("//", "/")
-    if name == "copyreg._reconstructor" and value.arguments:
-        name = str(value.arguments[0])
     if isinstance(value.state, PickledDict):
         return {"<class>": name, **_dictionary(value.state.pairs, depth)}
     if value.pairs:

@@ -255,7 +255,6 @@ _DESCRIPTIVE: Final = (
     ("builtins", "object"),
     ("builtins", "range"),
     ("builtins", "slice"),
-    ("copyreg", "_reconstructor"),
     ("datetime", "date"),
     ("datetime", "datetime"),
     ("datetime", "timedelta"),

@@ -6,6 +6,7 @@ from typing import Final
 
 from pthway.formats import torch_records
 from pthway.formats.file_bytes import FileBytes
+from pthway.formats.nested import Nested
 from pthway.formats.parts import Format, Parts
 from pthway.formats.rebuild import storages
 from pthway.formats.tensors import StorageSpec
@@ -19,15 +20,20 @@ def read(source: FileBytes, records: Mapping[str, Record]) -> Parts:
     """Take a torch zip with these records apart. Raises `CorruptFile` for one that contradicts itself."""
     root = _root(source, records)
     table, persistent = storages()
-    decoded = torch_records.unpickled(source, records, f"{root}/data.pkl", persistent)
+    byteorder = torch_records.byteorder(source, records, root)
+    nested = Nested(source, records[f"{root}/data.pkl"].size)
+    decoded = nested.joined([torch_records.unpickled(source, records, f"{root}/data.pkl", persistent, nested)])
+    nested.check_beside(table, byteorder)
+    places = {key: torch_records.place(source, records, f"{root}/data/{key}", spec) for key, spec in table.items()}
     return Parts(
         format=Format.TORCH_ZIP,
         root=decoded.value,
-        storages=table,
-        places={key: torch_records.place(source, records, f"{root}/data/{key}", spec) for key, spec in table.items()},
+        storages=table | nested.storages,
+        places=places | nested.places(),
         calls=decoded.calls,
         classes=decoded.classes,
-        byteorder=torch_records.byteorder(source, records, root),
+        globals=decoded.globals,
+        byteorder=byteorder,
         stem=root,
         written_by=_written_by(records, root, table),
         notes=_notes(records, root, table),
