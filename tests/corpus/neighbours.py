@@ -33,7 +33,7 @@ from tests.corpus.build import (
     torch_zip,
 )
 from tests.corpus.entry import Content, Entry, Read, Refused, file, files
-from tests.corpus.pickles import RUNS
+from tests.corpus.pickles import DESCRIPTIVE, RUNS
 
 W = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
 EVIL = b"import os\nos.system('touch mark')\n"
@@ -119,6 +119,11 @@ def sourced(source: str) -> bytes:
     return legacy(program(kind + b")\x81" + held + b"b"))
 
 
+def settings(key: str, name: str, value: str) -> bytes:
+    """A checkpoint of weights and settings."""
+    return torch_zip(program(mapping(("state_dict", mapping(("w", tensor()))), (key, mapping((name, text(value)))))))
+
+
 BOMB = b"a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
 SAFE = safetensors({"w": W}, bytes(8))
 
@@ -149,10 +154,10 @@ HEADERS: tuple[tuple[str, bytes, Refused], ...] = (
 )  # fmt: skip
 
 ENTRIES = (
-    Entry("script with hostile code", 78, file(script(b"  def forward(self):\n    return ops.aten.system('touch mark')\n")), Read(1)),
-    Entry("script with python in its code", 78, file(script(**{"code/evil.py": EVIL})), Read(1, says="touch mark")),
+    Entry("script with hostile code", 78, file(script(b"  def forward(self):\n    return ops.aten.system('touch mark')\n")), Read(1, DESCRIPTIVE)),
+    Entry("script with python in its code", 78, file(script(**{"code/evil.py": EVIL})), Read(1, DESCRIPTIVE, "touch mark")),
     Entry("script with a hostile pickle", 78, file(lambda f: script(**{"constants.pkl": program(mark(f) + b"0)")})), Read(1, RUNS, "mkdir")),
-    Entry("script with terminal escapes", 78, file(script(b"  # \x1b[2J\n")), Read(1, says=r"\\x1b\[2J|code/")),
+    Entry("script with terminal escapes", 78, file(script(b"  # \x1b[2J\n")), Read(1, DESCRIPTIVE, r"\\x1b\[2J|code/")),
     Entry("script of a version to come", 29, file(script(version=b"99")), broken("version")),
     Entry("exported, hostile sample inputs", 79, file(lambda f: exported({"w": weight()}, **{"data/sample_inputs/model.pt":
         torch_zip(program(mark(f)))})), Read(1, says="sample inputs are a pickle, and are not read")),
@@ -186,18 +191,17 @@ ENTRIES = (
     Entry("npy of records", 83, file(npy(np.zeros(2, [("a", "f4"), ("b", "i4")]))), Refused(errors.UnreadableFile, "several fields")),
     Entry("npy of texts", 83, file(npy(np.array(["a", "b"]))), Refused(errors.NotWeights, "of type <U1")),
     Entry("npy, big-endian", None, file(npy(np.ones(2, ">f4"))), Refused(errors.UnreadableFile, "big-endian")),
-    Entry("_target_ of Hydra", 84, file(torch_zip(state(("cfg", mapping(("_target_", text("os.system")), ("command", text("true"))))))),
-        Read(1, says=r"_target_.*os\.system")),
-    Entry("_instantiator of Lightning", 84, file(torch_zip(state(("hyper_parameters", mapping(("_instantiator", text("shop.make"))))))),
-        Read(1, says="_instantiator")),
+    Entry("_target_ of Hydra", 84, file(settings("cfg", "_target_", "os.system")), Read(1, says=r"_target_.*os\.system")),
+    Entry("_instantiator of Lightning", 84, file(settings("hyper_parameters", "_instantiator", "shop.make")),
+        Read(1, says=r"_instantiator.*shop\.make")),
     Entry("auto_map beside the weights", 84, files({"config.json": b'{"auto_map": {"AutoModel": "evil.Net"}, "trust_remote_code": true}',
         "evil.py": EVIL, **index({"w": "m"}), "m": SAFE}), Read(1)),
     Entry("configuration for the weights", 84, file(b'{"auto_map": {"AutoModel": "evil.Net"}}', "config.json"),
         Refused(errors.NotWeights, "JSON text")),
-    Entry("_metadata that is a number", 85, file(metadata(number(7))), Read(1)),
-    Entry("_metadata that is a list", 85, file(metadata(b"](NNe")), Read(1)),
+    Entry("_metadata that is a number", 85, file(metadata(number(7))), Read(1, says="_metadata")),
+    Entry("_metadata that is a list", 85, file(metadata(b"](NNe")), Read(1, says="_metadata")),
     Entry("_metadata that holds itself", 85, file(metadata(b"}q\x64(" + text("a") + b"h\x64u")), Read(1)),
-    Entry("_metadata of a million entries", 85, file(much_metadata), Read(1)),
+    Entry("_metadata of a million entries", 85, file(much_metadata), Read(1, says="_metadata")),
     Entry("source with terminal escapes", 86, file(sourced("class Net:\n    '''\x1b[2J'''\n")), Read(1, Verdict.DESCRIPTIVE, r"shop\.Net")),
     Entry("source that would run", 86, file(sourced(EVIL.decode())), Read(1, Verdict.DESCRIPTIVE)),
     Entry("yaml bomb beside the weights", 87, files({"config.yaml": BOMB, "model.pth": torch_zip(state())}, "model.pth"), Read(1)),

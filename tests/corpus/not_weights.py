@@ -76,7 +76,7 @@ def joblib_dump() -> bytes:
 
 
 NAMED = (
-    ("zstd", 6, b"\x28\xb5\x2f\xfd" + bytes(40), Refused(errors.UnreadableFile, "zstd")),
+    ("zstd, damaged", 6, b"\x28\xb5\x2f\xfd" + bytes(40), Refused(errors.UnreadableFile, "zstd")),
     ("7z", 6, b"7z\xbc\xaf\x27\x1c\0\x04" + bytes(40), no("7-Zip")),
     ("rar", 6, b"Rar!\x1a\x07\x01\0" + bytes(40), no("RAR")),
     ("lz4", 6, b"\x04\x22\x4d\x18" + bytes(40), no("lz4")),
@@ -95,7 +95,7 @@ NAMED = (
     ("jpeg", None, b"\xff\xd8\xff\xe0" + bytes(40), no("JPEG")),
     ("text", None, "weights go here ü".encode(), no("is text")),
     ("path configuration", None, b"import _virtualenv\n/srv/lib/extra\n", no("path-configuration")),
-    ("csv", None, b"a,b\n1,2\n", no("is text")),
+    ("csv", None, b"a, b\n1, 2\n", no("is text")),
     ("python source", None, b"import torch\n\nclass Net(torch.nn.Module):\n    pass\n", no("is text")),
     ("text with terminal escapes", None, b"loss \x1b[31m3.2\x1b[0m", Refused(errors.NotWeights, "1b")),
     ("noise", None, bytes(range(7, 256)), no("is not a file that torch.save writes")),
@@ -129,7 +129,7 @@ ENTRIES = (
     Entry("xz", 6, file(lambda _: lzma.compress(torch_zip(state()))), Read(1, says="Compressed with xz")),
     Entry("gzip in gzip", 6, file(lambda _: gzip.compress(gzip.compress(torch_zip(state())))), no("compressed twice")),
     Entry("gzip of a web page", 6, file(gzip.compress(PAGE)), no("Compressed with gzip: .*web page")),
-    Entry("gzip of nothing", 6, file(gzip.compress(b"")), Refused(errors.UnreadableFile, "empty")),
+    Entry("gzip of nothing", 6, file(gzip.compress(b"")), Refused(errors.EmptyFile, "around nothing")),
     Entry("safetensors by another name", 7, file(safetensors({"w": ENTRY}, bytes(8))), Read(1, says="safetensors")),
     Entry("npz by another name", 7, file(npz()), Read(1, says="numpy archive")),
     Entry("device", 8, device, no("pipe, socket or device")),

@@ -176,7 +176,6 @@ ENTRIES = (
     Entry("conjugate", 75, file(saved({"w": torch.tensor([1 + 2j, 3 - 4j]).conj()})), Read(1)),
     Entry("negative", 75, file(saved({"w": torch.tensor([1 + 2j, 3 - 4j]).conj().imag})), Read(1)),
     Entry("negative by hand", 75, file(of(flags(neg=TRUE))), Read(1)),
-    Entry("flag that is none", 75, file(of(flags(upside_down=TRUE))), broken("upside_down")),
     Entry("booleans that are none", 76, file(of(tensor((16,), of=storage(elements=number(16), kind=label("torch.BoolStorage"))),
         {"0": bytes(range(16))})), Refused(errors.CorruptFile, "bytes other than 0 and 1", late=True)),
     Entry("complex32", 77, file(saved({"w": torch.zeros(2, dtype=torch.complex32)})), Refused(errors.UnreadableFile, "complex32", late=True)),

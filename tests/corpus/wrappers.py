@@ -49,7 +49,7 @@ ENTRIES = (
     *(Entry(f"prefixes {prefix}", None, file(saved(prefixed(prefix))), Read(2, says="taken off 2 names")) for prefix in STACKED),
     *(Entry(f"prefix kept {prefix}", None, file(saved(prefixed(prefix))), Read(2, says=f"  {prefix.split('.')[0]} ")) for prefix in KEPT),
     *(Entry(f"prefix inside {prefix}", None, file(saved(inside(prefix))), Read(2, says="taken off 2 names")) for prefix in UNDONE[1::2]),
-    Entry("raw and averaged", None, file(saved({"state_dict": STATE, "state_dict_ema": STATE})), Read(4, says="averaged")),
+    Entry("raw and averaged", None, file(saved({"state_dict": STATE, "state_dict_ema": {name: value / 2 for name, value in STATE.items()}})), Read(4, says="averaged")),
     Entry("two networks", None, file(saved({"generator": STATE, "discriminator": {"b": torch.ones(1)}})), Read(3)),
     Entry("three levels down", None, file(saved({"run": {"best": {"state_dict": STATE}}})), Read(2, says="run.best.state_dict")),
     Entry("in a list", None, file(saved([{"state_dict": STATE}, 7])), Read(2, says=r"0\.state_dict")),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pthway.formats import limits
+from pthway.formats.steps import Steps
 from pthway.formats.tensors import AnyTensor, CompositeSpec, TensorSpec
 from pthway.formats.values import Opaque, PickledDict, PickledSet
 
@@ -18,12 +18,13 @@ def module_class(value: object) -> str | None:
 
 def module_tensors(module: Opaque) -> list[tuple[str, AnyTensor]]:
     """What ``module.state_dict()`` would hold: parameters and persistent buffers by path, in torch's order."""
-    return list(_walk(module, "", 0))
+    return list(_walk(module, "", 0, Steps()))
 
 
-def _walk(module: Opaque, prefix: str, depth: int) -> Iterator[tuple[str, AnyTensor]]:
-    if depth > limits.MAX_DEPTH or not isinstance(module.state, PickledDict):
+def _walk(module: Opaque, prefix: str, depth: int, steps: Steps) -> Iterator[tuple[str, AnyTensor]]:
+    if not isinstance(module.state, PickledDict):
         return
+    steps.enter(depth)
     state = module.state
     volatile = state.get("_non_persistent_buffers_set")
     skipped = {name for name in volatile.members if isinstance(name, str)} if isinstance(volatile, PickledSet) else set()
@@ -35,4 +36,4 @@ def _walk(module: Opaque, prefix: str, depth: int) -> Iterator[tuple[str, AnyTen
     children = state.get("_modules")
     for name, child in children.pairs if isinstance(children, PickledDict) else ():
         if isinstance(name, str) and isinstance(child, Opaque):
-            yield from _walk(child, f"{prefix}{name}.", depth + 1)
+            yield from _walk(child, f"{prefix}{name}.", depth + 1, steps)
