@@ -127,11 +127,11 @@ def many(_folder: Path) -> bytes:
 
 def large_pickle(folder: Path) -> Path:
     size = 300 * MIB
-    begin = archive([Member("archive/data.pkl", b"", local={"packed": size, "size": size})])[:46]
-    at = len(begin) + size
-    directory = archive([Member("archive/data.pkl", b"", central={"packed": size, "size": size})])[46:-22]
-    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, len(directory), at, 0)
-    return sparse(folder, begin, at + len(directory) + len(end), directory + end)
+    said = {"packed": size, "size": size}
+    whole = archive([Member("archive/version", b"3"), Member("archive/data.pkl", b"", said, said)])
+    at = whole.index(b"PK\x01\x02")
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 2, 2, len(whole) - 22 - at, at + size, 0)
+    return sparse(folder, whole[:at], len(whole) + size, whole[at:-22] + end)
 
 
 def roots(*names: str) -> Content:
@@ -215,13 +215,13 @@ ENTRIES = (
     Entry("deflated storage that ends early", 17, file(archive(
         changed(PLAIN, "data/0", content=zlib.compress(FLOATS)[2:-8], local={"method": 8}, central={"method": 8}))),
         Refused(errors.CorruptFile, "", late=True)),
-    Entry("bomb as a storage", 18, file(bomb_in_storage), Refused(errors.LimitExceeded, "grows from", late=True)),
-    Entry("bomb as the pickle", 18, file(bomb_in_pickle), Refused(errors.LimitExceeded, "grows from")),
-    Entry("bomb as an npz", 18, file(bomb_in_npz), Refused(errors.LimitExceeded, "grows from", late=True)),
-    Entry("bomb in gzip", 18, file(lambda _: gzip.compress(ZIP + bytes(BIG), 1)), Refused(errors.LimitExceeded, "grows to more")),
-    Entry("bomb in bzip2", 18, file(lambda _: bz2.compress(ZIP + bytes(BIG), 1)), Refused(errors.LimitExceeded, "grows to more")),
-    Entry("bomb in xz", 18, file(lambda _: lzma.compress(ZIP + bytes(BIG), preset=0)), Refused(errors.LimitExceeded, "grows to more")),
-    Entry("bomb in a bomb", 18, file(bomb_in_bomb), Refused(errors.LimitExceeded, "grows to more")),
+    Entry("bomb as a storage", 18, file(bomb_in_storage), Refused(errors.LimitExceeded, "grows from", late=True), heavy=True),
+    Entry("bomb as the pickle", 18, file(bomb_in_pickle), Refused(errors.LimitExceeded, "grows from"), heavy=True),
+    Entry("bomb as an npz", 18, file(bomb_in_npz), Refused(errors.LimitExceeded, "grows from", late=True), heavy=True),
+    Entry("bomb in gzip", 18, file(lambda _: gzip.compress(ZIP + bytes(BIG), 1)), Refused(errors.LimitExceeded, "grows to more"), heavy=True),
+    Entry("bomb in bzip2", 18, file(lambda _: bz2.compress(ZIP + bytes(BIG), 1)), Refused(errors.LimitExceeded, "grows to more"), heavy=True),
+    Entry("bomb in xz", 18, file(lambda _: lzma.compress(ZIP + bytes(BIG), preset=0)), Refused(errors.LimitExceeded, "grows to more"), heavy=True),
+    Entry("bomb in a bomb", 18, file(bomb_in_bomb), Refused(errors.LimitExceeded, "grows to more"), heavy=True),
     Entry("record inside another", 19, file(overlapping), two("overlaps another")),
     Entry("two names for one place", 19, file(central("version", header=0)), two("something else in that place")),
     Entry("record that reaches into the directory", 19, file(into_directory()), two("overlaps another")),

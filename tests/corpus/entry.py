@@ -40,6 +40,8 @@ class Entry(NamedTuple):
     """It carries a payload that makes the folder ``mark`` when Python's or torch's loader unpickles the file."""
     meanwhile: Callable[[Path], object] | None = None
     """Done to the file while it is open."""
+    heavy: bool = False
+    """It takes a second or more, so that it is opened only once."""
 
 
 Content = bytes | Callable[[Path], bytes]

@@ -31,6 +31,9 @@ from tests.corpus.build import (
 )
 from tests.corpus.entry import Content, Entry, Read, Refused, file
 
+MANY = 500_000
+"""Bytes of a pickle that takes a second to decode."""
+
 RUNS = Verdict.RUNS_CODE
 DESCRIPTIVE = Verdict.DESCRIPTIVE
 
@@ -208,12 +211,10 @@ def nested(content: bytes, depth: int = 1) -> bytes:
 def bare(*pairs: tuple[str, bytes]) -> bytes:
     """A pickle that holds its tensor as a torch file, and what else is given."""
     stream = io.BytesIO()
-    torch.save(torch.ones(4).untyped_storage(), stream, _use_new_zipfile_serialization=False)
+    torch.save(torch.ones(4).storage(), stream, _use_new_zipfile_serialization=False)
     content = stream.getvalue()
     held = label("torch.storage._load_from_bytes") + b"B" + struct.pack("<I", len(content)) + content + b"\x85R"
-    typed = call("torch._utils._rebuild_tensor_v3", held, number(0), sequence(number(4)), sequence(number(1)), FALSE,
-        call("collections.OrderedDict"), label("torch.float32"))  # fmt: skip
-    return b"\x80\x03" + mapping(("w", typed), *pairs) + b"."
+    return b"\x80\x03" + mapping(("w", tensor(of=held)), *pairs) + b"."
 
 
 def command(folder: Path) -> bytes:
@@ -237,6 +238,8 @@ CALLS = (
     ("code in two steps", 46, lambda f: call("builtins.getattr", label("os.path"), text("os")) + b"0" + mark(f), "getattr"),
     ("a partial", 46, lambda f: call("functools.partial", label("os.mkdir"), text(str(f / "mark"))) + b")R", r"functools\.partial"),
     ("a map", 46, lambda f: call("builtins.list", call("builtins.map", label("os.mkdir"), b"](" + text(str(f / "mark")) + b"e")), "map"),
+    ("an object made by its base", 46, lambda f: call("copyreg._reconstructor", label("subprocess.Popen"), label("subprocess.Popen"),
+        b"](" + text("mkdir") + text(str(f / "mark")) + b"e"), r"copyreg\._reconstructor"),
     ("INST", 47, lambda f: b"(" + text(str(f / "mark")) + b"ios\nmkdir\n", r"os\.mkdir"),
     ("OBJ", 47, lambda f: b"(" + label("os.mkdir") + text(str(f / "mark")) + b"o", r"os\.mkdir"),
     ("STACK_GLOBAL", 45, lambda f: text("os") + text("mkdir") + b"\x93" + text(str(f / "mark")) + b"\x85R", r"os\.mkdir"),
@@ -281,8 +284,8 @@ def newobj(kind: bytes, keywords: bytes | None = None) -> bytes:
 
 
 ENTRIES = (
-    *(Entry(f"pickle: {name}", row, file(raw(stream)), answer) for name, row, stream, answer in PICKLES),
-    *(Entry(f"beside: {name}", row, file(beside(value)), answer) for name, row, value, answer in SHARED),
+    *(Entry(f"pickle: {name}", row, file(raw(stream)), answer, heavy=len(stream) > MANY) for name, row, stream, answer in PICKLES),
+    *(Entry(f"beside: {name}", row, file(beside(value)), answer, heavy=len(value) > MANY) for name, row, value, answer in SHARED),
     *(Entry(f"dictionary: {name}", row, file(raw(program(value))), answer) for name, row, value, answer in KEYS),
     *(
         Entry(f"call: {name}", row, file(in_zip(make)), Read(2 if "hooks" in name else 1, RUNS, says), live=True)
@@ -297,6 +300,8 @@ ENTRIES = (
         Entry(f"call: pickled, protocol {protocol}", 45, file(pickled_payload(protocol)), Read(0, RUNS, r"builtins\.exec"), live=True)
         for protocol in range(2, 6)
     ),
+    Entry("call: through a random generator", 46, file(in_zip(lambda f: call("numpy.random._pickle.__generator_ctor", command(f),
+        label("os.system")))), broken("would call what is not numpy's"), live=True),
     Entry("call: windows", 45, file(in_zip(lambda _: call("nt.system", text("calc")))), Read(1, RUNS, r"nt\.system")),
     Entry("call: before the stream breaks", 46, file(payload_first), broken("0xff"), live=True),
     Entry("call: behind a legacy stream", 34, file(hidden), Read(1, says="bytes follow the last storage")),

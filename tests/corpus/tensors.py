@@ -150,7 +150,7 @@ ENTRIES = (
     Entry("one storage, two types", 61, file(torch_zip(program(TWO_TYPES))), Read(2)),
     Entry("one storage, two sizes", 61, file(torch_zip(program(TWO_SIZES))), broken("16 and 32 bytes")),
     Entry("expanded within bounds", 65, file(of(tensor((1000, 4), (0, 1)))), Read(1)),
-    Entry("50,000 names of one storage", 67, file(aliases), Read(50_000)),
+    Entry("50,000 names of one storage", 67, file(aliases), Read(50_000), heavy=True),
     Entry("views that overlap", 68, file(torch_zip(program(mapping(("a", tensor((3,))), ("b", tensor((3,), offset=number(1))))))), Read(2)),
     Entry("storage of nothing", 69, file(torch_zip(state(), BOTH)), Read(1, says=r"1 records of data \(16 bytes\) belong to no tensor")),
     Entry("NaN", 70, file(numbers(NAN, 1, 2, 3)), Read(1)),

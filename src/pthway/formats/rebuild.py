@@ -246,6 +246,20 @@ def _described(module: str, name: str) -> Constructor:
     return lambda arguments: Opaque(label, arguments)
 
 
+def _random(name: str) -> Constructor:
+    """numpy's functions that make a random generator call what they are given, so it has to be numpy's own too."""
+    label = Global("numpy.random._pickle", name)
+
+    def constructor(arguments: Arguments) -> Opaque:
+        for argument in arguments:
+            maker = argument.call if isinstance(argument, Opaque) else argument
+            if not isinstance(maker, str) and not (isinstance(maker, Global) and maker.module.startswith("numpy.random.")):
+                raise ValueError("it would call what is not numpy's")
+        return Opaque(label, arguments)
+
+    return constructor
+
+
 _REBUILDERS: Final[tuple[Callable[[Arguments], object], ...]] = (
     _tensor_v1, _tensor_v2, _tensor_v3, _parameter, _quantized, _sparse, _nested, _meta, _subclass,
 )  # fmt: skip
@@ -266,7 +280,7 @@ _DESCRIPTIVE: Final = (
     ("numpy", "dtype"),
     ("numpy.core.multiarray", "_reconstruct"),
     ("numpy.core.numeric", "_frombuffer"),
-    ("numpy.random._pickle", "__generator_ctor"),
+    ("numpy.random.bit_generator", "__pyx_unpickle_SeedSequence"),
     ("pathlib", "Path"),
     ("pathlib", "PosixPath"),
     ("pathlib", "PurePath"),
@@ -310,6 +324,7 @@ CONSTRUCTORS: Final[Mapping[tuple[str, str], Constructor]] = {
     ("builtins", "complex"): _complex,
     ("_codecs", "encode"): _encode,
     ("numpy.core.multiarray", "scalar"): _numpy_scalar,
+    **{("numpy.random._pickle", f"__{kind}_ctor"): _random(f"__{kind}_ctor") for kind in ("bit_generator", "generator", "randomstate")},
 }
 """Global → what its call means here."""
 
