@@ -75,6 +75,12 @@ class Checkpoint:
         """Where the file is."""
         return self.container.path
 
+    @property
+    def origin(self) -> tuple[str, ...]:
+        """Which programs made it, as far as its content tells; each a sentence with its evidence."""
+        found: tuple[str, ...] = _lazy.load("pthway.checkpoint.origin:origin")(self.container.parts, self.state_dicts)
+        return found
+
     def choose(self, weights: str | None = None) -> StateDict:
         """The state dict that *weights* names, or the only one.
 

@@ -12,6 +12,9 @@ MAX_SHOWN: Final = 1000
 MAX_VALUES: Final = 200_000
 """Values of one file that are turned into data: a shared one is shown wherever it stands, which may be 1000**8 times."""
 
+_ARGUMENTS: Final = 8
+"""Arguments that are shown of the call that makes an object; a date has seven."""
+
 _LONG_BITS: Final = 256
 """Integers are shown up to this length; decimal conversion of long ones costs quadratic time."""
 
@@ -100,4 +103,10 @@ def _object(value: Opaque, depth: int, room: Room) -> object:
         return {"<class>": name, **_dictionary(value.state.pairs, depth, room)}
     if value.pairs:
         return {"<class>": name, **_dictionary(value.pairs, depth, room)}
-    return f"<{name}>"
+    simple = all(isinstance(argument, str | int | float | bool | None) for argument in value.arguments)
+    shown = ", ".join(_short(argument) for argument in value.arguments[:_ARGUMENTS]) if simple else ""
+    return f"<{name}({shown})>" if shown else f"<{name}>"
+
+
+def _short(value: object) -> str:
+    return repr(value[: limits.MAX_KEY_LENGTH]) if isinstance(value, str) else str(_leaf(value) if isinstance(value, int) else value)

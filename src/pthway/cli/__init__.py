@@ -41,10 +41,10 @@ def parser() -> ArgumentParser:
     inspect = commands.add_parser("inspect", help="say what a weights file is, without running anything in it")
     inspect.set_defaults(run="pthway.cli.inspect:run")
     inspect.add_argument("file", type=Path, help="the weights file")
+    inspect.add_argument("--modules", action="store_true", help="list every module, however many there are")
     inspect.add_argument("--tensors", action="store_true", help="list every tensor")
-    inspect.add_argument("--json", action="store_true", help="print everything as JSON")
-
     inspect.add_argument("--stats", action="store_true", help="read every number: smallest, largest, mean, deviation, NaN, zeros")
+    inspect.add_argument("--json", action="store_true", help="print everything as JSON")
 
     convert = commands.add_parser("convert", help="write the weights of a file as .safetensors, .npz or a plain .pth")
     convert.set_defaults(run="pthway.cli.convert:run")

@@ -18,9 +18,11 @@ class Steps:
     def enter(self, depth: int) -> None:
         """Count a module that lies *depth* modules deep. Raises `LimitExceeded` for one that is too deep or one too many."""
         self.count += 1
-        if depth > limits.MAX_DEPTH or self.count > limits.MAX_MODULES:
-            raise LimitExceeded(
-                f"The modules of the file are nested more than {limits.MAX_DEPTH} deep, or are more than {limits.MAX_MODULES:,}.",
-                "One is part of itself, or the same ones are reached by many paths; honest networks have under 50 levels.",
-                "Check where the file came from.",
-            )
+        if depth > limits.MAX_DEPTH:
+            raise _exceeded(f"modules nested more than {limits.MAX_DEPTH} deep", "One is part of itself; module trees are under 50 deep.")
+        if self.count > limits.MAX_MODULES:
+            raise _exceeded(f"more than {limits.MAX_MODULES:,} modules", "The same ones are reached by many paths; networks have some thousand.")
+
+
+def _exceeded(what: str, why: str) -> LimitExceeded:
+    return LimitExceeded(f"The file has {what}.", why, "Check where the file came from.")

@@ -15,7 +15,10 @@ from pthway.formats.zip_archive import Record, corrupt, read_record
 _POINTER_DIGITS: Final = 12
 """Storage keys were memory addresses until 1.8, and count from 0 since."""
 
-_BIG_ENDIAN: Final = {"little": (), "big": ("Its numbers are big-endian (record byteorder); their bytes are turned around when they are read.",)}
+_BIG_ENDIAN: Final = {
+    "little": (),
+    "big": ("Its numbers are big-endian (record byteorder), and are turned around when they are read.",),
+}
 
 
 def read(source: FileBytes, records: Mapping[str, Record]) -> Parts:
@@ -70,7 +73,9 @@ def _notes(source: FileBytes, records: Mapping[str, Record], root: str, table: M
     alignment = records.get(f"{root}/.storage_alignment")
     word = read_record(source, alignment, torch_records.SMALL) if alignment else b"64"
     if not word.isdigit() or not 0 < int(word) <= limits.MIB:
-        notes.append(f"Its record .storage_alignment says {word[:20]!a}, which is no alignment; storages are read where the directory says.")
+        notes.append(
+            f"Its record .storage_alignment says {word[:20]!a}, which is no alignment; it is not used."
+        )
     unused = [record for name, record in records.items() if _is_data(name, root) and name.rpartition("/")[2] not in table]
     if unused:
         total = sum(record.size for record in unused)
