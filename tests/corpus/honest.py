@@ -206,7 +206,6 @@ VIEWS: tuple[tuple[str, Any, int], ...] = (
     ("channels last", {"w": torch.arange(16.0).reshape(1, 2, 2, 4).to(memory_format=torch.channels_last)}, 1),
     ("a number", {"w": torch.tensor(3.0)}, 1),
     ("nothing", {"w": torch.empty(0, 3), "b": torch.ones(1)}, 2),
-    ("two types of one memory", {"w": torch.ones(4), "i": torch.ones(4).view(torch.int32)}, 2),
     ("a parameter", {"w": nn.Parameter(torch.ones(2))}, 1),
     ("a frozen parameter", {"w": nn.Parameter(torch.ones(2), requires_grad=False)}, 1),
     ("a buffer", {"w": nn.Buffer(torch.ones(2))}, 1),

@@ -378,3 +378,15 @@ def storages(folder: str = "") -> tuple[dict[str, StorageSpec], Callable[[object
         return spec
 
     return table, persistent
+
+
+def of_one_type(persistent: Callable[[object], StorageSpec], table: Mapping[str, StorageSpec]) -> Callable[[object], StorageSpec]:
+    """*persistent*, which fills *table*, for files in which each storage has one type: torch gives a second type the first one's numbers."""
+
+    def checked(identifier: object) -> StorageSpec:
+        spec = persistent(identifier)
+        if table[spec.key].dtype != spec.dtype:
+            raise ValueError(f"storage {spec.key} is said to hold {table[spec.key].dtype} and {spec.dtype}")
+        return spec
+
+    return checked

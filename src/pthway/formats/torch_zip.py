@@ -8,7 +8,7 @@ from pthway.formats import limits, torch_records
 from pthway.formats.file_bytes import FileBytes
 from pthway.formats.nested import Nested
 from pthway.formats.parts import Format, Parts
-from pthway.formats.rebuild import storages
+from pthway.formats.rebuild import of_one_type, storages
 from pthway.formats.tensors import StorageSpec
 from pthway.formats.zip_archive import Record, corrupt, read_record
 
@@ -27,7 +27,7 @@ def read(source: FileBytes, records: Mapping[str, Record]) -> Parts:
     table, persistent = storages()
     byteorder = torch_records.byteorder(source, records, root)
     nested = Nested(source, records[f"{root}/data.pkl"].size)
-    decoded = nested.joined([torch_records.unpickled(source, records, f"{root}/data.pkl", persistent, nested)])
+    decoded = nested.joined([torch_records.unpickled(source, records, f"{root}/data.pkl", of_one_type(persistent, table), nested)])
     nested.check_beside(table, byteorder)
     places = {key: torch_records.place(source, records, f"{root}/data/{key}", spec) for key, spec in table.items()}
     return Parts(
