@@ -28,8 +28,12 @@ CHANGED = Refused(errors.CorruptFile, "changed while it was read|checksum", late
 
 ENTRIES = (
     Entry("zip cut in its first header", 9, file(ZIP[:20]), CUT),
-    Entry("zip cut in its pickle", 9, file(ZIP[:100]), Refused(errors.TruncatedFile, r"breaks off in or after the record archive/data\.pkl")),
-    Entry("zip cut in a storage", 9, file(ZIP[: AT + 7]), Refused(errors.TruncatedFile, "breaks off in or after the record archive/data/0")),
+    Entry(
+        "zip cut in its pickle", 9, file(ZIP[:100]), Refused(errors.TruncatedFile, r"breaks off in or after the record archive/data\.pkl")
+    ),
+    Entry(
+        "zip cut in a storage", 9, file(ZIP[: AT + 7]), Refused(errors.TruncatedFile, "breaks off in or after the record archive/data/0")
+    ),
     Entry("zip cut in its directory", 9, file(ZIP[:-60]), CUT),
     Entry("zip cut in its end", 9, file(ZIP[:-1]), Refused(errors.UnreadableFile, "")),
     Entry("legacy cut in its magic number", 10, file(LEGACY[:9]), Refused(errors.TruncatedFile, "ends after 9 bytes")),

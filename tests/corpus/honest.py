@@ -223,7 +223,7 @@ EXTRAS: tuple[tuple[str, Any, Verdict], ...] = (
     ("path", pathlib.PurePosixPath("/data/run"), Verdict.PLAIN),
     ("windows path", pathlib.PureWindowsPath("C:/data"), Verdict.PLAIN),
     ("date", datetime.datetime(2024, 1, 2, 3, 4), Verdict.PLAIN),
-    ("date with a zone", datetime.datetime(2024, 1, 2, tzinfo=datetime.timezone.utc), Verdict.PLAIN),
+    ("date with a zone", datetime.datetime(2024, 1, 2, tzinfo=datetime.UTC), Verdict.PLAIN),
     ("time of day", datetime.time(3, 4), Verdict.PLAIN),
     ("deque", collections.deque([0.5, 0.25], 100), Verdict.PLAIN),
     ("numpy generator", np.random.default_rng(0), Verdict.PLAIN),

@@ -7,14 +7,12 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from pthway import errors
 from pthway.checkpoint.safety import Verdict
 from tests.corpus.build import (
     FLOATS,
     Member,
-    NONE,
     archive,
     call,
     label,
@@ -27,7 +25,6 @@ from tests.corpus.build import (
     safetensors,
     sequence,
     state,
-    storage,
     tensor,
     text,
     torch_zip,
@@ -154,9 +151,11 @@ HEADERS: tuple[tuple[str, bytes, Refused], ...] = (
 )  # fmt: skip
 
 ENTRIES = (
-    Entry("script with hostile code", 78, file(script(b"  def forward(self):\n    return ops.aten.system('touch mark')\n")), Read(1, DESCRIPTIVE)),
+    Entry("script with hostile code", 78, file(script(b"  def forward(self):\n    return ops.aten.system('touch mark')\n")), Read(1,
+        DESCRIPTIVE)),
     Entry("script with python in its code", 78, file(script(**{"code/evil.py": EVIL})), Read(1, DESCRIPTIVE, "touch mark")),
-    Entry("script with a hostile pickle", 78, file(lambda f: script(**{"constants.pkl": program(mark(f) + b"0)")})), Read(1, RUNS, "mkdir")),
+    Entry("script with a hostile pickle", 78, file(lambda f: script(**{"constants.pkl": program(mark(f) + b"0)")})), Read(1, RUNS,
+        "mkdir")),
     Entry("script with terminal escapes", 78, file(script(b"  # \x1b[2J\n")), Read(1, DESCRIPTIVE, r"\\x1b\[2J|code/")),
     Entry("script of a version to come", 29, file(script(version=b"99")), broken("version")),
     Entry("exported, hostile sample inputs", 79, file(lambda f: exported({"w": weight()}, **{"data/sample_inputs/model.pt":
@@ -168,11 +167,14 @@ ENTRIES = (
     Entry("compiled", 79, file(compiled()), Refused(errors.NotWeights, "compiled program of AOTInductor for model")),
     Entry("exported, record elsewhere", 79, file(exported({"w": weight(path_name="../../../etc")})), broken("lacks the record")),
     Entry("exported, table that is none", 79, file(exported([])), broken("no table")),
-    Entry("folder of DCP, hostile", 80, files({".metadata": distributed, "__0_0.distcp": FLOATS}), Refused(errors.NotWeights, "dcp_to_torch")),
+    Entry("folder of DCP, hostile", 80, files({".metadata": distributed, "__0_0.distcp": FLOATS}), Refused(errors.NotWeights,
+        "dcp_to_torch")),
     Entry("metadata of DCP, hostile", 80, files({".metadata": distributed, "__0_0.distcp": FLOATS}, ".metadata"),
         Read(0, RUNS, r"builtins\.exec"), live=True),
-    Entry("folder of DeepSpeed", None, files({"latest": b"global_step5", "zero_to_fp32.py": EVIL}), Refused(errors.NotWeights, "zero_to_fp32")),
-    Entry("folder of DeepSpeed's ranks", None, files({"mp_rank_00_model_states.pt": torch_zip(state())}), Refused(errors.NotWeights, "DeepSpeed")),
+    Entry("folder of DeepSpeed", None, files({"latest": b"global_step5", "zero_to_fp32.py": EVIL}), Refused(errors.NotWeights,
+        "zero_to_fp32")),
+    Entry("folder of DeepSpeed's ranks", None, files({"mp_rank_00_model_states.pt": torch_zip(state())}), Refused(errors.NotWeights,
+        "DeepSpeed")),
     Entry("folder of a SavedModel", None, files({"saved_model.pb": b"\x08\x01"}), Refused(errors.NotWeights, "SavedModel")),
     Entry("folder of one checkpoint", None, files({"best.pth": torch_zip(state())}), Refused(errors.NotWeights, r"best\.pth")),
     *(Entry(f"shard: {name}", 81, files(index({"w": place})), broken("beside their index|no text")) for name, place in PLACES),
@@ -180,11 +182,13 @@ ENTRIES = (
     Entry("shard is the index", 81, files(index({"w": "model.safetensors.index.json"})), broken("JSON itself")),
     Entry("shard is a link to a device", 81, lambda f: ((f / "m").symlink_to("/dev/zero"), files(index({"w": "m"}))(f))[1],
         Refused(errors.NotWeights, "device")),
-    Entry("shard is an archive of numpy", 81, files({**index({"w": "m"}), "m": npz(w=[1.0])}), Refused(errors.NotWeights, "named as a shard")),
+    Entry("shard is an archive of numpy", 81, files({**index({"w": "m"}), "m": npz(w=[1.0])}), Refused(errors.NotWeights,
+        "named as a shard")),
     Entry("shard without the tensor", 81, files({**index({"w": "m", "x": "m"}), "m": SAFE}), broken("'x'.*which it does not")),
     Entry("index without a table", 81, files(index([])), broken("no table weight_map")),
     Entry("shards that are honest", None, files({**index({"w": "m"}), "m": SAFE}), Read(1, says="sharded checkpoint")),
-    Entry("shard that would run code", 81, files({**index({"w": "m"}), "m": lambda f: torch_zip(state(("x", mark(f))))}), Read(1, RUNS, "mkdir")),
+    Entry("shard that would run code", 81, files({**index({"w": "m"}), "m": lambda f: torch_zip(state(("x", mark(f))))}), Read(1, RUNS,
+        "mkdir")),
     *(Entry(f"safetensors: {name}", 82, file(content, "model.safetensors"), answer) for name, content, answer in HEADERS),
     Entry("npz of objects", 83, file(npz(w=np.array([{}, 1], object))), Refused(errors.UnreadableFile, "holds Python objects")),
     Entry("npy of objects", 83, file(lambda f: npy(np.array([Payload(f), 1], object))), Refused(errors.UnreadableFile, "Python objects")),

@@ -84,7 +84,8 @@ def sparse(indices: list[list[int]], size: tuple[int, ...] = (4, 4), layout: str
 
 def quantized(quantizer: bytes) -> Content:
     codes = storage(elements=number(4), kind=label("torch.QInt8Storage"))
-    made = call("torch._utils._rebuild_qtensor", codes, number(0), sequence(number(2), number(2)), sequence(number(2), number(1)), quantizer,
+    made = call("torch._utils._rebuild_qtensor", codes, number(0), sequence(number(2), number(2)), sequence(number(2), number(1)),
+        quantizer,
         FALSE, call("collections.OrderedDict"))  # fmt: skip
     return of(made, {"0": b"\1\2\3\4", "1": struct.pack("<2d", 0.5, 0.25), "2": struct.pack("<2q", 0, 1)})
 
@@ -178,7 +179,8 @@ ENTRIES = (
     Entry("quantised with the zero point 900", 72, file(quantized(per_tensor(0.5, 900))), NEVER),
     Entry("quantised by no tuple", 72, file(quantized(NONE)), broken("the quantiser is")),
     Entry("meta", 73, file(saved({"w": torch.empty(3, device="meta")})), Refused(errors.UnreadableFile, "meta", late=True)),
-    Entry("subclass without numbers", 74, file(of(call("torch._utils._rebuild_wrapper_subclass", label("shop.Tensor"), label("torch.float32"),
+    Entry("subclass without numbers", 74, file(of(call("torch._utils._rebuild_wrapper_subclass", label("shop.Tensor"),
+        label("torch.float32"),
         sequence(number(4)), sequence(number(1)), number(0), label("torch.strided"), call("torch.device", text("cpu")), FALSE))),
         Refused(errors.UnreadableFile, r"shop\.Tensor", late=True)),
     Entry("conjugate", 75, file(saved({"w": torch.tensor([1 + 2j, 3 - 4j]).conj()})), Read(1)),
@@ -186,7 +188,8 @@ ENTRIES = (
     Entry("negative by hand", 75, file(of(flags(neg=TRUE))), Read(1)),
     Entry("booleans that are none", 76, file(of(tensor((16,), of=storage(elements=number(16), kind=label("torch.BoolStorage"))),
         {"0": bytes(range(16))})), Refused(errors.CorruptFile, "bytes other than 0 and 1", late=True)),
-    Entry("complex32", 77, file(saved({"w": torch.zeros(2, dtype=torch.complex32)})), Refused(errors.UnreadableFile, "complex32", late=True)),
+    Entry("complex32", 77, file(saved({"w": torch.zeros(2, dtype=torch.complex32)})), Refused(errors.UnreadableFile, "complex32",
+        late=True)),
     Entry("float4", 77, file(saved({"w": torch.zeros(2, dtype=torch.uint8).view(torch.float4_e2m1fn_x2)})),
         Refused(errors.UnreadableFile, "float4", late=True)),
     Entry("uint64", 77, file(saved({"w": torch.tensor([2**64 - 1], dtype=torch.uint64)})), Read(1)),

@@ -24,7 +24,8 @@ STRICTER: Final[Mapping[str, tuple[str, ...]]] = {
         "another checksum in its place", "another method in its place", "other flags in its place", "flags: reserved",
         "record that reaches into the directory", "64-bit end that is none", "end in the comment", "archive in the comment",
         "two directories", "bytes after", "bytes before, and offsets to match", "legacy stream and a zip",
-        "legacy stream and a hostile zip", "name: upwards", "name: nul", "name: terminal escape", "names that differ in case", "two pickles",
+        "legacy stream and a hostile zip", "name: upwards", "name: nul", "name: terminal escape", "names that differ in case",
+            "two pickles",
     ),
     "the stream of opcodes is none that a pickler writes": ("pickle: opcodes after the stop", "pickle: protocol 6", "pickle: protocol 255"),
     "one tensor would be lost without a word": (
@@ -103,4 +104,4 @@ def test_torch_and_pthway_agree(entry: Entry, tmp_path: Path) -> None:
 
 
 def test_every_stricter_answer_was_compared() -> None:
-    assert REFUSED <= {entry.name for entry in COMPARED}
+    assert {entry.name for entry in COMPARED} >= REFUSED

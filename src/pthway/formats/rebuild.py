@@ -381,7 +381,7 @@ def storages(folder: str = "") -> tuple[dict[str, StorageSpec], Callable[[object
 
 
 def of_one_type(persistent: Callable[[object], StorageSpec], table: Mapping[str, StorageSpec]) -> Callable[[object], StorageSpec]:
-    """*persistent*, which fills *table*, for files in which each storage has one type: torch gives a second type the first one's numbers."""
+    """*persistent*, which fills *table*, where a storage has one type: torch would give a second type the numbers of the first."""
 
     def checked(identifier: object) -> StorageSpec:
         spec = persistent(identifier)

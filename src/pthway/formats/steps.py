@@ -21,7 +21,9 @@ class Steps:
         if depth > limits.MAX_DEPTH:
             raise _exceeded(f"modules nested more than {limits.MAX_DEPTH} deep", "One is part of itself; module trees are under 50 deep.")
         if self.count > limits.MAX_MODULES:
-            raise _exceeded(f"more than {limits.MAX_MODULES:,} modules", "The same ones are reached by many paths; networks have some thousand.")
+            raise _exceeded(
+                f"more than {limits.MAX_MODULES:,} modules", "The same ones are reached by many paths; networks have some thousand."
+            )
 
 
 def _exceeded(what: str, why: str) -> LimitExceeded:

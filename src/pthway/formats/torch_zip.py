@@ -73,9 +73,7 @@ def _notes(source: FileBytes, records: Mapping[str, Record], root: str, table: M
     alignment = records.get(f"{root}/.storage_alignment")
     word = read_record(source, alignment, torch_records.SMALL) if alignment else b"64"
     if not word.isdigit() or not 0 < int(word) <= limits.MIB:
-        notes.append(
-            f"Its record .storage_alignment says {word[:20]!a}, which is no alignment; it is not used."
-        )
+        notes.append(f"Its record .storage_alignment says {word[:20]!a}, which is no alignment; it is not used.")
     unused = [record for name, record in records.items() if _is_data(name, root) and name.rpartition("/")[2] not in table]
     if unused:
         total = sum(record.size for record in unused)
