@@ -2,7 +2,7 @@
 
 The scanners are installed apart from pthway (requirements-scanners.lock; `make scanners` does it). One run writes one JSON: for every
 file whose payload is live in Python's or torch's loader, and for every honest one, whether each program flags it, calls it clean, or
-ends with an error. pthway answers by its verdict, or by refusing the file.
+does not read it. pthway answers by its verdict, or by refusing the file.
 
     python benchmarks/scanners.py --python .venv-scanners/bin/python -o scanners.json
 """
@@ -27,7 +27,7 @@ from tests.corpus.catalogue import SUBJECTS  # the tests are found once the path
 from tests.corpus.entry import Entry, Read
 
 QUESTION = "Which files of the corpus that run code do scanners of pickles flag, and which honest ones?"
-FLAGGED, CLEAN, ERROR = "flagged", "clean", "error"
+FLAGGED, CLEAN = "flagged", "clean"
 
 SCAN = r"""
 import io, json, logging, sys, zipfile
@@ -41,14 +41,14 @@ logging.disable(logging.CRITICAL)
 
 def picklescan(path):
     found = scan_file_path(path)
-    return "flagged" if found.issues_count else "error" if found.scan_err else "clean"
+    return "flagged" if found.issues_count else "not read" if found.scan_err else "clean"
 
 def modelscan(path):
     found = ModelScan().scan(path)
     summary = found["summary"]
     if summary["total_issues"]:
         return "flagged"
-    return "error" if found["errors"] or summary["skipped"]["total_skipped"] or not summary["scanned"]["total_scanned"] else "clean"
+    return "not read" if found["errors"] or not summary["scanned"]["total_scanned"] else "clean"
 
 def fickling(path):
     streams = [Path(path).read_bytes()]
@@ -65,7 +65,7 @@ for path in sys.argv[1:]:
         try:
             answer = tool(path)
         except BaseException:
-            answer = "error"
+            answer = "not read"
         answers.setdefault(path, {})[tool.__name__] = answer
 json.dump({"answers": answers, "versions": {name: version(name) for name in ("picklescan", "modelscan", "fickling")}}, sys.__stdout__)
 """
