@@ -169,7 +169,11 @@ class _Finder:
             for state in self.found[before:]:
                 left_out[state.path] = f"{len(state.tensors)} tensors in a dictionary of their own"
             del self.found[before:]
-            self.found.append(_state_dict(path, own, left_out, metadata=_metadata(value.state, left_out)))
+            noted = value.state.get("_metadata") if isinstance(value.state, PickledDict) else None
+            versions = module_versions(noted)
+            if noted is not None and versions is None:
+                left_out["_metadata"] = "not what Module.state_dict() notes of its modules"
+            self.found.append(_state_dict(path, own, left_out, metadata=versions))
         else:
             self.rest.update({f"{inside}{key}": self.plain(tensor) for key, tensor in own})
 
@@ -217,14 +221,9 @@ def _state_dict(
     return StateDict(path, tensors, {name: name for name in tensors}, left_out=left_out, metadata=metadata, modules=modules)
 
 
-def _metadata(state: object, left_out: dict[str, str]) -> Mapping[str, Mapping[str, object]] | None:
-    noted = state.get("_metadata") if isinstance(state, PickledDict) else None
-    if isinstance(noted, PickledDict) and len(noted) > limits.MAX_MODULES:
-        left_out["_metadata"] = f"{len(noted):,} entries, where each module has one"
-        return None
-    if not isinstance(noted, PickledDict):
-        if noted is not None:
-            left_out["_metadata"] = "not the dictionary that Module.state_dict() writes"
+def module_versions(noted: object) -> Mapping[str, Mapping[str, object]] | None:
+    """What ``Module.state_dict()`` notes of each module in its ``_metadata``; None for anything else."""
+    if not isinstance(noted, PickledDict) or len(noted) > limits.MAX_MODULES:
         return None
     entries = ((path, plain(of, 2)) for path, of in noted.pairs if isinstance(path, str))
     return {path: of for path, of in entries if isinstance(of, dict)}

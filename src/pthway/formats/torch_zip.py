@@ -1,15 +1,17 @@
 """The zip form of ``torch.save``: one pickle, and one record a storage."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from pthway import _lazy
 from pthway.formats import limits, torch_records
 from pthway.formats.file_bytes import FileBytes
 from pthway.formats.nested import Nested
 from pthway.formats.parts import Format, Parts
 from pthway.formats.rebuild import of_one_type, storages
 from pthway.formats.tensors import StorageSpec
+from pthway.formats.values import PickledDict
 from pthway.formats.zip_archive import Record, corrupt, read_record
 
 _POINTER_DIGITS: Final = 12
@@ -42,7 +44,18 @@ def read(source: FileBytes, records: Mapping[str, Record]) -> Parts:
         stem=root,
         written_by=_written_by(records, root, table),
         notes=(*_notes(source, records, root, table), *_BIG_ENDIAN[byteorder]),
+        beside=_noted(source, records, root),
     )
+
+
+def _noted(source: FileBytes, records: Mapping[str, Record], root: str) -> Mapping[str, object]:
+    """What pthway noted when it wrote the file."""
+    record = records.get(f"{root}/.data/pthway")
+    if record is None:
+        return {}
+    parse: Callable[[bytes, str], object] = _lazy.load("pthway.formats.json_text:parse")
+    found = parse(read_record(source, record, 4 * limits.MIB), f"The record .data/pthway of {source.path}")
+    return {key: value for key, value in found.pairs if isinstance(key, str)} if isinstance(found, PickledDict) else {}
 
 
 def _root(source: FileBytes, records: Mapping[str, Record]) -> str:
