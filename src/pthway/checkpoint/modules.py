@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from pthway.checkpoint.plain import plain
-from pthway.errors import CorruptFile, LimitExceeded
-from pthway.formats import limits
+from pthway.errors import CorruptFile
+from pthway.formats.steps import Steps
 from pthway.formats.tensors import AnyTensor, CompositeSpec, TensorSpec
 from pthway.formats.values import Opaque, PickledDict, PickledSet
 
@@ -45,7 +45,7 @@ def module_tree(root: Module) -> dict[str, Module]:
 
     Raises `CorruptFile` for a module inside itself, `LimitExceeded` for a tree that no network has.
     """
-    return dict(_walk(root, "", (), _Count()))
+    return dict(_walk(root, "", (), Steps()))
 
 
 def module_tensors(modules: dict[str, Module]) -> list[tuple[str, AnyTensor]]:
@@ -53,36 +53,20 @@ def module_tensors(modules: dict[str, Module]) -> list[tuple[str, AnyTensor]]:
     return [entry for path, held in modules.items() for entry in _own(f"{path}." if path else "", held.state)]
 
 
-class _Count:
-    """Counts modules: one that stands at several places is counted, and read, at each of them, as torch does."""
-
-    def __init__(self) -> None:
-        self.modules = 0
-
-    def add(self) -> None:
-        self.modules += 1
-        if self.modules > limits.MAX_MODULES:
-            raise LimitExceeded(
-                f"The pickled module has more than {limits.MAX_MODULES:,} modules.",
-                "The largest networks have some ten thousand.",
-                "Check where the file came from.",
-            )
-
-
-def _walk(held: Module, path: str, above: tuple[int, ...], count: _Count) -> Iterator[tuple[str, Module]]:
-    if id(held.state) in above or len(above) > limits.MAX_DEPTH:
+def _walk(held: Module, path: str, above: tuple[int, ...], steps: Steps) -> Iterator[tuple[str, Module]]:
+    if id(held.state) in above:
         raise CorruptFile(
-            f"The module at {path[:100]!a} is inside itself, or more than {limits.MAX_DEPTH} deep.",
+            f"The module at {path[:100]!a} is inside itself.",
             "Module trees are under 50 deep and have an end.",
             "Check where the file came from.",
         )
-    count.add()
+    steps.enter(len(above))
     yield path, held
     children = held.state.get("_modules")
     for name, value in children.pairs if isinstance(children, PickledDict) else ():
         child = pickled_module(value)
         if isinstance(name, str) and child is not None:
-            yield from _walk(child, f"{path}.{name}" if path else name, (*above, id(held.state)), count)
+            yield from _walk(child, f"{path}.{name}" if path else name, (*above, id(held.state)), steps)
 
 
 def _own(prefix: str, state: PickledDict) -> Iterator[tuple[str, AnyTensor]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeVar
 
 from pthway.checkpoint.modules import Module, module_tensors, module_tree, pickled_module
-from pthway.checkpoint.plain import MAX_SHOWN, plain
+from pthway.checkpoint.plain import MAX_SHOWN, Room, plain
 from pthway.errors import CorruptFile, LimitExceeded
 from pthway.formats import limits
 from pthway.formats.tensors import AnyTensor, CompositeSpec, TensorSpec
@@ -121,6 +121,11 @@ class _Finder:
         self.seen: dict[int, str] = {}
         self.found: list[StateDict] = []
         self.rest: dict[str, object] = {}
+        self.room = Room()
+
+    def plain(self, value: object, depth: int = 8) -> object:
+        """*value* as plain data, as far as the room goes that all values of the file share."""
+        return plain(value, depth, self.room)
 
     def walk(self, value: object, path: str, depth: int) -> None:
         """Collect the state dicts at and below *value*; the rest is noted under its path."""
@@ -134,7 +139,7 @@ class _Finder:
             tree = module_tree(module)
             self.found.append(_state_dict(path, module_tensors(tree), {}, modules=tree))
         elif path and _NOT_WEIGHTS.search(path.rpartition(".")[2]):
-            self.rest[path] = plain(value, 4)
+            self.rest[path] = self.plain(value, 4)
         elif isinstance(value, PickledDict):
             self.seen[id(value)] = path
             self.walk_dictionary(value, path, depth)
@@ -146,7 +151,7 @@ class _Finder:
             for index, entry in enumerate(value[:MAX_SHOWN]):
                 self.walk(entry, f"{path}.{index}" if path else str(index), depth + 1)
         else:
-            self.rest[path or "(the file)"] = plain(value)
+            self.rest[path or "(the file)"] = self.plain(value)
 
     def walk_dictionary(self, value: PickledDict, path: str, depth: int) -> None:
         """Collect below a dictionary first: if nothing larger is found there, its own tensors are the state dict."""
@@ -155,20 +160,37 @@ class _Finder:
         inside = f"{path}." if path else ""
         for key, entry in value.pairs:
             if not isinstance(entry, TensorSpec | CompositeSpec):
-                self.walk(entry, f"{inside}{key if isinstance(key, str) else plain(key, 2)}", depth + 1)
+                self.walk(entry, f"{inside}{key if isinstance(key, str) else self.plain(key, 2)}", depth + 1)
             elif not isinstance(key, str):
-                self.rest[f"{inside}{plain(key, 2)}"] = plain(entry)
+                self.rest[f"{inside}{self.plain(key, 2)}"] = self.plain(entry)
         below = max((len(state.tensors) for state in self.found[before:]), default=0)
         if len(own) > below:
-            names = {key for key, _ in own}
-            left_out = {key: "not a tensor" for key in value if isinstance(key, str) and key not in names}
+            left_out = self.left_out(value, path)
             for state in self.found[before:]:
                 left_out[state.path] = f"{len(state.tensors)} tensors in a dictionary of their own"
             del self.found[before:]
             noted = value.state.get("_metadata") if isinstance(value.state, PickledDict) else None
-            self.found.append(_state_dict(path, own, left_out, metadata=module_versions(noted)))
+            versions = module_versions(noted)
+            if noted is not None and versions is None:
+                left_out["_metadata"] = "not what Module.state_dict() notes of its modules"
+            self.found.append(_state_dict(path, own, left_out, metadata=versions))
         else:
-            self.rest.update({f"{inside}{key}": plain(tensor) for key, tensor in own})
+            self.rest.update({f"{inside}{key}": self.plain(tensor) for key, tensor in own})
+
+    def left_out(self, value: PickledDict, path: str) -> dict[str, str]:
+        """What a state dict holds beside its tensors. Raises `CorruptFile` for a tensor whose name is no text: it could not be loaded."""
+        left_out = {}
+        for key, entry in value.pairs:
+            shown = key if isinstance(key, str) else str(self.plain(key, 2))
+            if not isinstance(entry, TensorSpec | CompositeSpec):
+                left_out[shown] = "not a tensor"
+            elif not isinstance(key, str):
+                raise CorruptFile(
+                    f"The state dict {path or 'of the file'} holds a tensor under a key that is no text: {shown[:80]}.",
+                    "The others have names, and this one belongs to no part of a network.",
+                    "Save the state dict again, with a name for every tensor.",
+                )
+        return left_out
 
 
 def holds_tensors(value: PickledDict, depth: int) -> bool:
@@ -201,7 +223,7 @@ def _state_dict(
 
 def module_versions(noted: object) -> Mapping[str, Mapping[str, object]] | None:
     """What ``Module.state_dict()`` notes of each module in its ``_metadata``; None for anything else."""
-    if not isinstance(noted, PickledDict):
+    if not isinstance(noted, PickledDict) or len(noted) > limits.MAX_MODULES:
         return None
     entries = ((path, plain(of, 2)) for path, of in noted.pairs if isinstance(path, str))
     return {path: of for path, of in entries if isinstance(of, dict)}
@@ -211,9 +233,11 @@ def _plausible(found: list[StateDict], rest: dict[str, object]) -> tuple[list[St
     """State dicts under keys that name weights, and others only where they are as large."""
     known = [state for state in found if _known(state)]
     bar = _COMPETES * max((len(state.tensors) for state in known), default=0)
-    chosen = [state for state in found if _known(state) or len(state.tensors) >= max(bar, 1)]
+    chosen = []
     for state in found:
-        if state not in chosen:
+        if _known(state) or len(state.tensors) >= max(bar, 1):
+            chosen.append(state)
+        else:
             rest[state.path] = f"<{len(state.tensors)} tensors, beside the weights>"
     return chosen, rest
 

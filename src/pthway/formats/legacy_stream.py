@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from pthway.errors import CorruptFile, NotWeights, TruncatedFile
 from pthway.formats.pickle_machine import Budget, Constructor, Pickled
 from pthway.formats.pickle_stream import Pickles, Readable
-from pthway.formats.rebuild import CONSTRUCTORS, storages, whole
+from pthway.formats.rebuild import CONSTRUCTORS, of_one_type, storages, whole
 from pthway.formats.tensors import StorageSpec, StorageView
 from pthway.formats.values import Global, PickledDict
 
@@ -42,7 +42,7 @@ def take_apart(
     """
     table, persistent = storages(folder)
     sources: dict[str, str] = {}
-    stream = Pickles(source, _persistent(persistent, sources), constructors, budget)
+    stream = Pickles(source, _persistent(of_one_type(persistent, table), sources), constructors, budget)
     stream.next()
     protocol, system = stream.next().value, stream.next().value
     if protocol != _PROTOCOL:

@@ -577,6 +577,8 @@ def _frame(m: _Machine) -> None:
     length = m.number(_UINT8)
     if length > limits.MAX_PICKLE_BYTES:
         raise m.corrupt(f"has a frame of {length:,} bytes (at most {limits.MAX_PICKLE_BYTES:,})")
+    if m.position + length > len(m.data):
+        raise NeedMoreBytes(m.position + length - len(m.data))
 
 
 _OLD_MODULES: Final = {

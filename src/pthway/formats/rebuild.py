@@ -271,6 +271,20 @@ def _described(module: str, name: str) -> Constructor:
     return lambda arguments: Opaque(label, arguments)
 
 
+def _random(name: str) -> Constructor:
+    """The meaning of a function that makes a random generator: it would call what it is given, which has to be numpy's own."""
+    label = Global("numpy.random._pickle", name)
+
+    def constructor(arguments: Arguments) -> Opaque:
+        for argument in arguments:
+            maker = argument.call if isinstance(argument, Opaque) else argument
+            if not isinstance(maker, str) and not (isinstance(maker, Global) and maker.module.startswith("numpy.random.")):
+                raise ValueError("it would call what is not numpy's")
+        return Opaque(label, arguments)
+
+    return constructor
+
+
 _REBUILDERS: Final[tuple[Callable[[Arguments], object], ...]] = (
     _tensor_v1, _tensor_v2, _tensor_v3, _parameter, _quantized, _sparse, _nested, _jagged, _meta, _subclass,
 )  # fmt: skip
@@ -279,15 +293,19 @@ _DESCRIPTIVE: Final = (
     ("argparse", "Namespace"),
     ("builtins", "object"),
     ("builtins", "range"),
+    ("builtins", "xrange"),
     ("builtins", "slice"),
+    ("collections", "deque"),
     ("datetime", "date"),
     ("datetime", "datetime"),
+    ("datetime", "time"),
     ("datetime", "timedelta"),
+    ("datetime", "timezone"),
     ("decimal", "Decimal"),
     ("numpy", "dtype"),
     ("numpy.core.multiarray", "_reconstruct"),
     ("numpy.core.numeric", "_frombuffer"),
-    ("numpy.random._pickle", "__generator_ctor"),
+    ("numpy.random.bit_generator", "__pyx_unpickle_SeedSequence"),
     ("pathlib", "Path"),
     ("pathlib", "PosixPath"),
     ("pathlib", "PurePath"),
@@ -332,6 +350,7 @@ CONSTRUCTORS: Final[Mapping[tuple[str, str], Constructor]] = {
     ("builtins", "complex"): _complex,
     ("_codecs", "encode"): _encode,
     ("numpy.core.multiarray", "scalar"): _numpy_scalar,
+    **{("numpy.random._pickle", f"__{kind}_ctor"): _random(f"__{kind}_ctor") for kind in ("bit_generator", "generator", "randomstate")},
 }
 """Global → what its call means here."""
 
@@ -359,3 +378,15 @@ def storages(folder: str = "") -> tuple[dict[str, StorageSpec], Callable[[object
         return spec
 
     return table, persistent
+
+
+def of_one_type(persistent: Callable[[object], StorageSpec], table: Mapping[str, StorageSpec]) -> Callable[[object], StorageSpec]:
+    """*persistent*, which fills *table*, where a storage has one type: torch would give a second type the numbers of the first."""
+
+    def checked(identifier: object) -> StorageSpec:
+        spec = persistent(identifier)
+        if table[spec.key].dtype != spec.dtype:
+            raise ValueError(f"storage {spec.key} is said to hold {table[spec.key].dtype} and {spec.dtype}")
+        return spec
+
+    return checked

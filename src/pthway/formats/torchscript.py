@@ -10,6 +10,7 @@ from pthway.formats.file_bytes import FileBytes
 from pthway.formats.nested import Nested
 from pthway.formats.parts import Format, Parts
 from pthway.formats.rebuild import storages
+from pthway.formats.steps import Steps
 from pthway.formats.tensors import CompositeSpec, TensorSpec
 from pthway.formats.values import Opaque, PickledDict, is_sequence
 from pthway.formats.zip_archive import Record, read_record
@@ -31,7 +32,7 @@ _Named = dict[str, tuple[str, ...]]
 def read(source: FileBytes, records: Mapping[str, Record]) -> Parts:
     """Take a TorchScript archive apart. Raises `CorruptFile` for one that contradicts itself."""
     root = torch_records.root_folder(source, records)
-    version = torch_records.check_version(source, records, f"{root}/version")
+    version = torch_records.version(source, records, root)
     table, persistent = storages()
     if f"{root}/data.pkl" not in records:
         raise CorruptFile(f"{source.path} lacks the record data.pkl.", "TorchScript keeps the module tree there.", "Save it again.")
@@ -73,7 +74,7 @@ def _module(value: object, named: _Named) -> tuple[_Pairs, _Pairs]:
     """Parameters and buffers by path, as ``state_dict()`` of the loaded module has them, and the other attributes."""
     tensors: _Pairs = []
     attributes: _Pairs = []
-    for path, kind, name, entry in _walk(value, "", 0):
+    for path, kind, name, entry in _walk(value, "", 0, Steps()):
         weights = named.get(kind)
         if isinstance(entry, TensorSpec | CompositeSpec) and (weights is None or name in weights):
             tensors.append((path + name, entry))
@@ -82,10 +83,11 @@ def _module(value: object, named: _Named) -> tuple[_Pairs, _Pairs]:
     return tensors, attributes
 
 
-def _walk(value: object, path: str, depth: int) -> Iterator[tuple[str, str, str, object]]:
+def _walk(value: object, path: str, depth: int, steps: Steps) -> Iterator[tuple[str, str, str, object]]:
     """Every attribute: the path of its module with a dot, the module's class, its own name, its value."""
-    if not isinstance(value, Opaque) or not isinstance(value.state, PickledDict) or depth > limits.MAX_DEPTH:
+    if not isinstance(value, Opaque) or not isinstance(value.state, PickledDict):
         return
+    steps.enter(depth)
     children = []
     for name, entry in value.state.pairs:
         if isinstance(name, str):
@@ -94,7 +96,7 @@ def _walk(value: object, path: str, depth: int) -> Iterator[tuple[str, str, str,
             else:
                 yield path, str(value.call), name, entry
     for name, entry in children:
-        yield from _walk(entry, f"{path}{name}.", depth + 1)
+        yield from _walk(entry, f"{path}{name}.", depth + 1, steps)
 
 
 def _code(source: FileBytes, records: Mapping[str, Record], root: str) -> dict[str, str]:
@@ -123,10 +125,10 @@ def _beside(attributes: _Pairs, constants: _Pairs, code: Mapping[str, str]) -> d
     return beside
 
 
-def _written_by(records: Mapping[str, Record], root: str, version: int | None) -> str:
+def _written_by(records: Mapping[str, Record], root: str, version: int) -> str:
     if f"{root}/byteorder" in records:
         return f"torch.jit.save of torch 2.1 or later (record byteorder; archive version {version})"
-    return f"torch.jit.save of torch {_SINCE.get(version or 0, '1.2')} or later (archive version {version})"
+    return f"torch.jit.save of torch {_SINCE[version]} or later (archive version {version})"
 
 
 def _notes(records: Mapping[str, Record], root: str, tensors: _Pairs, constants: _Pairs) -> tuple[str, ...]:
