@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from pthway.errors import UnsafeFile
 from pthway.formats.parts import Parts
+from pthway.formats.pickle_machine import present
+from pthway.formats.rebuild import is_structural
 from pthway.formats.values import Call
 
 
@@ -17,7 +19,7 @@ class Verdict(StrEnum):
     PLAIN = "plain"
     """Tensors, containers, numbers and texts."""
     DESCRIPTIVE = "descriptive"
-    """Carries objects of classes as data; nothing has to run to get the weights."""
+    """Carries objects of classes as data, or only names some; nothing has to run to get the weights."""
     RUNS_CODE = "would run code"
     """Python's pickle would call what is named."""
 
@@ -43,7 +45,9 @@ class Safety(NamedTuple):
 
 def judge(parts: Parts) -> Safety:
     """The verdict on what the file's pickles hold."""
-    classes = tuple(ascii(str(kind))[1:-1] for kind in parts.classes)
+    called = {call.target for call in parts.calls}
+    named = [name for name in parts.globals if not is_structural(present(name)) and str(name) not in called]
+    classes = tuple(ascii(str(kind))[1:-1] for kind in dict.fromkeys((*parts.classes, *map(present, named))))
     verdict = Verdict.RUNS_CODE if parts.calls else Verdict.DESCRIPTIVE if classes else Verdict.PLAIN
     return Safety(verdict, parts.calls, classes)
 

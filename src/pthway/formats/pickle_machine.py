@@ -235,7 +235,7 @@ class _Machine:
         """The label of a global, under its present name; one object for each."""
         found = self.globals.get((module, name))
         if found is None:
-            found = self.globals[module, name] = Global(_OLD_MODULES.get(module, module), name)
+            found = self.globals[module, name] = present(Global(module, name))
             self.made += 1
         return found
 
@@ -275,6 +275,11 @@ class _Machine:
             "Such a stream is damaged, or was made to mislead its reader; no pickle writer produces it.",
             "Download or save the file again, and check where it came from.",
         )
+
+
+def present(named: Global) -> Global:
+    """The global under its name of today."""
+    return Global(_OLD_MODULES.get(named.module, named.module), named.name)
 
 
 def describe(value: object) -> str:
