@@ -37,7 +37,8 @@ class Safety(NamedTuple):
                 return "plain: tensors and data, nothing that runs"
             case Verdict.DESCRIPTIVE:
                 shown = ", ".join(self.classes[:3]) + (", …" if len(self.classes) > 3 else "")  # noqa: PLR2004  # names shown
-                return f"descriptive: carries objects of {len(self.classes)} classes as data ({shown}); nothing was run"
+                count = "a class or function" if len(self.classes) == 1 else f"{len(self.classes)} classes or functions"
+                return f"descriptive: names {count} that weights do not need ({shown}); nothing was run"
             case Verdict.RUNS_CODE:
                 shown = "; ".join(str(call) for call in self.calls[:3])
                 return f"would run code: {shown}{'; …' if len(self.calls) > 3 else ''} — not executed here"  # noqa: PLR2004

@@ -366,10 +366,17 @@ _LABELS: Final = frozenset((
 """Classes and constants that stand in checkpoints as such, and are not called."""
 
 
+_OF_NUMPY: Final = frozenset(
+    ("numpy.dtypes", *(f"numpy.random.{name}" for name in ("_mt19937", "_pcg64", "_philox", "_sfc64", "bit_generator")))
+)
+"""Modules of numpy's classes for types and random states."""
+
+
 def is_structural(named: Global) -> bool:
     """Whether a global is one that weights and plain data are written with."""
     try:
-        return (named.module, named.name) in CONSTRUCTORS or str(named) in _LABELS or bool(storage_dtype(named))
+        known = (named.module, named.name) in CONSTRUCTORS or str(named) in _LABELS or named.module in _OF_NUMPY
+        return known or bool(storage_dtype(named))
     except ValueError:
         return False
 
