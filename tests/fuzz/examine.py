@@ -90,7 +90,7 @@ def guard(workspace: Path) -> None:
 
 def examine(path: Path, number: int, out: Path) -> Outcome:
     """Open the file, describe it, and with some numbers also read its tensors, sum them up, and write it anew into *out*."""
-    global armed  # noqa: PLW0603  # the hook cannot be taken away
+    global armed  # the hook cannot be taken away
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
         armed = True

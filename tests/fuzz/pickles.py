@@ -117,7 +117,11 @@ def value(random: Random, depth: int = 0) -> bytes:
     """A phrase that leaves one value on the stack."""
     draw = random.random()
     if depth > 6 or draw < 0.3:
-        return random.choice((integer, text, integer, text, label))(random) if draw < 0.27 else random.choice((b"N", b")", b"]", b"}", b"\x88"))
+        return (
+            random.choice((integer, text, integer, text, label))(random)
+            if draw < 0.27
+            else random.choice((b"N", b")", b"]", b"}", b"\x88"))
+        )
     several = b"".join(value(random, depth + 1) for _ in range(random.randrange(4)))
     if draw < 0.4:
         return b"(" + several + random.choice((b"t", b"l"))
@@ -142,7 +146,16 @@ def storage(random: Random) -> bytes:
     """The persistent id of a storage."""
     key = text(random) if random.random() < 0.3 else b"X\x01\0\0\0" + random.choice((b"0", b"1", b"2"))
     count = integer(random) if random.random() < 0.3 else b"K\x06"
-    return b"(X\x07\0\0\0storage" + b"ctorch\n" + random.choice((b"Float", b"Long", b"Half", b"Bool")) + b"Storage\n" + key + b"X\x03\0\0\0cpu" + count + b"tQ"
+    return (
+        b"(X\x07\0\0\0storage"
+        + b"ctorch\n"
+        + random.choice((b"Float", b"Long", b"Half", b"Bool"))
+        + b"Storage\n"
+        + key
+        + b"X\x03\0\0\0cpu"
+        + count
+        + b"tQ"
+    )
 
 
 def tensor(random: Random) -> bytes:

@@ -61,7 +61,7 @@ class Search:
                 (self.workspace / "folder" / "data" / name.rpartition("/")[2]).write_bytes(content)
         single = self.workspace / "single" / "file.pth"
         index, folder = self.workspace / "index" / "model.index.json", self.workspace / "folder"
-        return {kind: (single, single) for kind in mutate.FORMATS} | {"index": (index, index), "folder": (folder / "data.pkl", folder)}
+        return dict.fromkeys(mutate.FORMATS, (single, single)) | {"index": (index, index), "folder": (folder / "data.pkl", folder)}
 
     def content(self, kind: str, number: int) -> bytes:
         """The input of a number."""

@@ -1,6 +1,6 @@
 """Small real files of every format that is read, each written by the program that owns the format.
 
-    python tests/fuzz/seeds.py FOLDER     # one file a seed, named FORMAT.NAME
+python tests/fuzz/seeds.py FOLDER     # one file a seed, named FORMAT.NAME
 """
 
 import bz2

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from pthway import _lazy
-from pthway.checkpoint.plain import plain
+from pthway.checkpoint.plain import Plain
 from pthway.checkpoint.prefixes import unwrapped
 from pthway.checkpoint.safety import Safety, judge
 from pthway.checkpoint.state_dicts import StateDict, find
@@ -154,7 +154,8 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """
     container = open_container(path)
     found, extras = find(container.parts.root)
-    beside = {name: plain(value) for name, value in container.parts.beside.items() if name not in extras}
+    shown = Plain()
+    beside = {name: shown.of(value) for name, value in container.parts.beside.items() if name not in extras}
     return Checkpoint(container, tuple(unwrapped(state) for state in found), {**extras, **beside}, judge(container.parts))
 
 

@@ -14,7 +14,7 @@ from pthway.checkpoint.writing import npz, safetensors, state_dict
 from pthway.checkpoint.writing.layout import Block, Layout
 from pthway.checkpoint.writing.sharing import Shared, groups
 from pthway.checkpoint.writing.transfer import Progress, transfer
-from pthway.errors import Unrepresentable, UsageError
+from pthway.errors import NoWeights, Unrepresentable, UsageError
 from pthway.formats.tensors import DTYPES, TensorSpec
 
 SHOWN: Final = 4
@@ -86,6 +86,10 @@ def convert(
     target = ENDINGS[place.suffix.lower()]
     state = checkpoint.choose(weights)
     tensors = _strided(state)
+    if not tensors:
+        raise NoWeights(
+            f"{state.path or checkpoint.path} has no tensors.", "A file without weights would be of no use.", "Choose other weights."
+        )
     dtypes = {name: _dtype(name, spec, target, precision) for name, spec in tensors.items()}
     shared = groups(tensors)
     layout = _layout(checkpoint, state, place, dtypes, shared)

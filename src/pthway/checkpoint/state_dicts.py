@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from pthway.checkpoint.modules import module_class, module_tensors
-from pthway.checkpoint.plain import MAX_SHOWN, plain
+from pthway.checkpoint.plain import MAX_SHOWN, Plain
 from pthway.errors import CorruptFile, LimitExceeded
 from pthway.formats import limits
 from pthway.formats.tensors import AnyTensor, CompositeSpec, TensorSpec
@@ -99,6 +99,8 @@ def find(root: object) -> tuple[list[StateDict], dict[str, object]]:
     """The state dicts in *root* in file order, and everything else as plain data by its path."""
     finder = _Finder()
     finder.walk(root, "", 0)
+    if finder.hidden:
+        finder.rest["…"] = f"{finder.hidden:,} more"
     return _plausible(finder.found, finder.rest)
 
 
@@ -107,56 +109,101 @@ class _Finder:
 
     def __init__(self) -> None:
         self.seen: dict[int, str] = {}
+        self.flat: set[int] = set()
+        """Lists that hold neither dictionaries nor objects."""
         self.found: list[StateDict] = []
         self.rest: dict[str, object] = {}
+        self.hidden = 0
+        """How much is not in *rest*, which is full."""
+        self.plain, self.metadata = Plain(), Plain()
 
-    def walk(self, value: object, path: str, depth: int) -> None:
-        """Collect the state dicts at and below *value*; the rest is noted under its path."""
-        kind = module_class(value)
-        if depth > limits.MAX_DEPTH:
-            self.rest[path] = "<nested too deep to be looked at>"
-        elif id(value) in self.seen:
-            self.rest[path] = f"<the same object as {self.seen[id(value)] or 'the file'}>"
-        elif kind and isinstance(value, Opaque):
+    def note(self, path: str, value: object, depth: int = 8) -> None:
+        """Keep what is not weights under its path, as plain data."""
+        self.plain.left -= len(path)
+        shown = self.plain.of(value, depth)
+        if self.plain.left < 0:
+            self.hidden += 1
+        else:
+            self.rest[path] = shown
+
+    def below(self, path: str, key: object) -> str:
+        """The path of an entry."""
+        name = key[: limits.MAX_KEY_LENGTH] if isinstance(key, str) else str(self.plain.of(key, 2))
+        return f"{path}.{name}" if path else name
+
+    def walk(self, value: object, path: str, depth: int) -> int:
+        """Collect the state dicts at and below *value*, and note the rest; the number of tensors of the largest."""
+        if depth > limits.MAX_DEPTH or len(path) > limits.MAX_PATH:
+            self.note(path[: limits.MAX_PATH], "<nested too deep to be looked at>")
+        elif isinstance(value, PickledDict | Opaque) and id(value) in self.seen:
+            self.note(path, f"<the same object as {self.seen[id(value)] or 'the file'}>")
+        elif kind := module_class(value):
             self.seen[id(value)] = path
-            self.found.append(_state_dict(path, module_tensors(value), {}, None, kind))
+            self.found.append(_state_dict(path, module_tensors(value), {}, None, kind))  # type: ignore[arg-type]  # modules are objects
+            return len(self.found[-1].tensors)
         elif path and _NOT_WEIGHTS.search(path.rpartition(".")[2]):
-            self.rest[path] = plain(value, 4)
+            self.note(path, value, 4)
         elif isinstance(value, PickledDict):
             self.seen[id(value)] = path
-            self.walk_dictionary(value, path, depth)
-        elif isinstance(value, Opaque) and isinstance(value.state, PickledDict) and holds_tensors(value.state, depth):
+            return self.walk_dictionary(value, path, depth)
+        elif isinstance(value, Opaque):
             self.seen[id(value)] = path
-            self.walk_dictionary(value.state, path, depth)
-        elif is_sequence(value) and any(isinstance(entry, PickledDict | Opaque) for entry in value[:MAX_SHOWN]):
-            self.seen[id(value)] = path
-            for index, entry in enumerate(value[:MAX_SHOWN]):
-                self.walk(entry, f"{path}.{index}" if path else str(index), depth + 1)
+            if isinstance(value.state, PickledDict) and id(value.state) not in self.seen and holds_tensors(value.state, depth):
+                return self.walk_dictionary(value.state, path, depth)
+            self.note(path or "(the file)", value)
+        elif is_sequence(value) and self.holds_dictionaries(value):
+            return max([self.walk(entry, self.below(path, str(index)), depth + 1) for index, entry in enumerate(value[:MAX_SHOWN])])
         else:
-            self.rest[path or "(the file)"] = plain(value)
+            self.note(path or "(the file)", value)
+        return 0
 
-    def walk_dictionary(self, value: PickledDict, path: str, depth: int) -> None:
+    def holds_dictionaries(self, value: list[object] | tuple[object, ...]) -> bool:
+        """Whether a list that was not walked yet holds dictionaries or objects."""
+        if id(value) in self.flat:
+            return False
+        self.flat.add(id(value))
+        return any(isinstance(entry, PickledDict | Opaque) for entry in value[:MAX_SHOWN])
+
+    def walk_dictionary(self, value: PickledDict, path: str, depth: int) -> int:
         """Collect below a dictionary first: if nothing larger is found there, its own tensors are the state dict."""
         own = [(key, tensor) for key, tensor in value.pairs if isinstance(key, str) and isinstance(tensor, TensorSpec | CompositeSpec)]
-        before, noted = len(self.found), set(self.rest)
-        inside = f"{path}." if path else ""
+        before, noted, hidden = len(self.found), len(self.rest), self.hidden
+        largest = 0
         for key, entry in value.pairs:
             if not isinstance(entry, TensorSpec | CompositeSpec):
-                self.walk(entry, f"{inside}{key if isinstance(key, str) else plain(key, 2)}", depth + 1)
+                largest = max(largest, self.walk(entry, self.below(path, key), depth + 1))
             elif not isinstance(key, str):
-                self.rest[f"{inside}{plain(key, 2)}"] = plain(entry)
-        below = max((len(state.tensors) for state in self.found[before:]), default=0)
-        if len(own) > below:
+                self.note(self.below(path, key), entry)
+        if len(own) > largest:
             names = {key for key, _ in own}
             left_out = {key: "not a tensor" for key in value if isinstance(key, str) and key not in names}
-            for name in set(self.rest) - noted:
-                del self.rest[name]
+            while len(self.rest) > noted:
+                self.rest.popitem()
+            self.hidden = hidden
             for state in self.found[before:]:
                 left_out[state.path] = f"{len(state.tensors)} tensors in a dictionary of their own"
             del self.found[before:]
-            self.found.append(_state_dict(path, own, left_out, _metadata(value.state), None))
-        else:
-            self.rest.update({f"{inside}{key}": plain(tensor) for key, tensor in own})
+            self.found.append(_state_dict(path, own, left_out, self.noted(value.state), None))
+            return len(own)
+        for key, tensor in own:
+            self.note(self.below(path, key), tensor)
+        return largest
+
+    def noted(self, state: object) -> Mapping[str, Mapping[str, object]] | None:
+        """What is noted of each module. Raises `LimitExceeded` for more than modules need."""
+        noted = state.get("_metadata") if isinstance(state, PickledDict) else None
+        if not isinstance(noted, PickledDict):
+            return None
+        made: dict[str, Mapping[str, object]] = {}
+        for path, value in noted.pairs:
+            of = self.metadata.of(value, 2)
+            if isinstance(path, str) and isinstance(of, dict):
+                made[path] = of
+            if self.metadata.left < 0:
+                raise LimitExceeded(
+                    "The notes on the modules of its state dicts are too long.", "Each holds a version number.", "Check the file's origin."
+                )
+        return made
 
 
 def holds_tensors(value: PickledDict, depth: int) -> bool:
@@ -187,21 +234,15 @@ def _state_dict(
     return StateDict(path, tensors, {name: name for name in tensors}, left_out=left_out, metadata=metadata, module=module)
 
 
-def _metadata(state: object) -> Mapping[str, Mapping[str, object]] | None:
-    noted = state.get("_metadata") if isinstance(state, PickledDict) else None
-    if not isinstance(noted, PickledDict):
-        return None
-    entries = ((path, plain(of, 2)) for path, of in noted.pairs if isinstance(path, str))
-    return {path: of for path, of in entries if isinstance(of, dict)}
-
-
 def _plausible(found: list[StateDict], rest: dict[str, object]) -> tuple[list[StateDict], dict[str, object]]:
     """State dicts under keys that name weights, and others only where they are as large."""
     known = [state for state in found if _known(state)]
     bar = _COMPETES * max((len(state.tensors) for state in known), default=0)
-    chosen = [state for state in found if _known(state) or len(state.tensors) >= max(bar, 1)]
+    chosen = []
     for state in found:
-        if state not in chosen:
+        if _known(state) or len(state.tensors) >= max(bar, 1):
+            chosen.append(state)
+        else:
             rest[state.path] = f"<{len(state.tensors)} tensors, beside the weights>"
     return chosen, rest
 

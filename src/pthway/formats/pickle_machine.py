@@ -21,6 +21,14 @@ HIGHEST_PROTOCOL: Final = 5
 _SHOWN: Final = 60
 """Characters of a text, or bits of an integer, up to which a message shows it."""
 
+_SHOWN_ARGUMENTS: Final = 200
+"""Characters of a call's arguments."""
+
+_NARROW: Final = bytes(range(0xC4))
+"""Bytes of UTF-8 that begin or continue the characters that Python stores in one byte each."""
+
+_COPIED: Final = (list, tuple, PickledDict)
+
 _MARK: Final = object()
 _INT4: Final = Struct("<i")
 _UINT4: Final = Struct("<I")
@@ -38,12 +46,37 @@ class NeedMoreBytes(Exception):
 
 
 class Budget:
-    """What is left of the opcodes that may be decoded, shared by the pickles of one file."""
+    """What the pickles of one file may still cost, and have cost, together."""
 
-    __slots__ = ("opcodes",)
+    __slots__ = ("calls", "globals", "made", "opcodes", "wide")
 
     def __init__(self) -> None:
         self.opcodes = limits.MAX_OPCODES
+        self.made = 0
+        """Containers and objects."""
+        self.calls = self.globals = 0
+        self.wide = 0
+        """Bytes of texts with characters that cost more than a byte in memory."""
+
+    def make(self, count: int) -> None:
+        """Count containers and objects. Raises `LimitExceeded`."""
+        self.made += count
+        if self.made > limits.MAX_CONTAINERS:
+            raise _too_many(
+                f"makes more than {limits.MAX_CONTAINERS:,} lists, dictionaries, tuples and objects",
+                "Honest checkpoints make about 10 a tensor.",
+            )
+
+    def widen(self, raw: bytes) -> None:
+        """Count a text whose characters take two or four bytes each. Raises `LimitExceeded`."""
+        if not raw.isascii() and raw.translate(None, _NARROW):
+            self.wide += len(raw)
+            if self.wide > limits.MAX_WIDE_TEXT:
+                raise _too_many(f"has more than {limits.MAX_WIDE_TEXT:,} bytes of texts beyond Latin-1", "Texts of checkpoints are names.")
+
+
+def _too_many(how: str, why: str) -> LimitExceeded:
+    return LimitExceeded(f"The pickle {how}.", why, "Check where the file came from.")
 
 
 class Pickled(NamedTuple):
@@ -71,15 +104,14 @@ def decode(
     file. Raises `NeedMoreBytes` when *data* ends before STOP,
     `CorruptFile` when the stream breaks a rule of the format, and `LimitExceeded` above the limits.
     """
-    machine = _Machine(data, start, constructors, persistent)
-    return machine.run(budget or Budget())
+    return _Machine(data, start, constructors, persistent, budget or Budget()).run()
 
 
 class _Machine:
     """The stack, the memo, and the position in the stream."""
 
     __slots__ = (
-        "calls", "classes", "constructors", "data", "globals", "made", "marks", "memo", "opcode_at", "persistent", "position", "stack",
+        "budget", "calls", "classes", "constructors", "copied", "data", "globals", "marks", "memo", "opcode_at", "persistent", "position", "stack",
     )  # fmt: skip
 
     def __init__(
@@ -88,19 +120,20 @@ class _Machine:
         start: int,
         constructors: Mapping[tuple[str, str], Constructor],
         persistent: Callable[[object], object],
+        budget: Budget,
     ) -> None:
         self.data, self.position, self.opcode_at = data, start, start
-        self.constructors, self.persistent = constructors, persistent
+        self.constructors, self.persistent, self.budget = constructors, persistent, budget
         self.stack: list[object] = []
         self.memo: dict[int, object] = {}
-        self.marks = self.made = 0
+        self.marks = self.copied = 0
         self.calls: list[Call] = []
         self.classes: dict[Global, None] = {}
         self.globals: dict[tuple[str, str], Global] = {}
 
-    def run(self, budget: Budget) -> Pickled:
+    def run(self) -> Pickled:
         """Execute opcodes up to STOP."""
-        data, size, table = self.data, len(self.data), _TABLE
+        data, size, table, budget = self.data, len(self.data), _TABLE, self.budget
         for used in range(budget.opcodes):
             at = self.position
             if at >= size:
@@ -117,11 +150,7 @@ class _Machine:
                 action(self)
             except IndexError as cause:
                 raise self.corrupt("takes more from the stack than lies on it") from cause
-        raise LimitExceeded(
-            f"The pickle has more than {limits.MAX_OPCODES:,} opcodes.",
-            "A checkpoint of 100,000 tensors needs about 3 million.",
-            "Check where the file came from.",
-        )
+        raise _too_many(f"has more than {limits.MAX_OPCODES:,} opcodes", "A checkpoint of 100,000 tensors needs about 3 million.")
 
     def finish(self) -> Pickled:
         """The value on the stack when STOP is met."""
@@ -160,6 +189,7 @@ class _Machine:
 
     def text(self, raw: bytes) -> str:
         """Bytes of a name or string as text; surrogates pass, as pickle itself lets them."""
+        self.budget.widen(raw)
         try:
             return raw.decode("utf-8", "surrogatepass")
         except UnicodeDecodeError as cause:
@@ -172,13 +202,7 @@ class _Machine:
 
     def push_made(self, value: object) -> None:
         """Push a value that costs memory of its own."""
-        self.made += 1
-        if self.made > limits.MAX_CONTAINERS:
-            raise LimitExceeded(
-                f"The pickle makes more than {limits.MAX_CONTAINERS:,} lists, dictionaries, tuples and objects.",
-                "Honest checkpoints make about 10 a tensor.",
-                "Check where the file came from.",
-            )
+        self.budget.make(1)
         self.stack.append(value)
 
     def pop(self) -> object:
@@ -215,8 +239,12 @@ class _Machine:
         key = (_OLD_MODULES.get(module, module), name)
         found = self.globals.get(key)
         if found is None:
+            if len(module) + len(name) > limits.MAX_LINE:
+                raise self.corrupt(f"names a global by {len(module) + len(name):,} characters")
+            self.budget.globals += 1
+            if self.budget.globals > limits.MAX_GLOBALS:
+                raise _too_many(f"names more than {limits.MAX_GLOBALS:,} classes and functions", "Honest checkpoints name under 200.")
             found = self.globals[key] = Global(*key)
-            self.made += 1
         return found
 
     def call(self, target: object, arguments: object) -> object:
@@ -226,12 +254,27 @@ class _Machine:
         if isinstance(target, Global):
             constructor = self.constructors.get((target.module, target.name))
             if constructor is not None:
+                weight = _weight(arguments)
+                if weight > limits.MAX_FREE_COPY:
+                    self.budget.make(weight)
                 try:
-                    return constructor(arguments)
+                    made = constructor(arguments)
                 except (ValueError, TypeError) as cause:
                     raise self.corrupt(f"calls {target} with arguments that do not fit: {cause}") from cause
-        self.calls.append(Call(describe(target), self.opcode_at, ", ".join(describe(a) for a in arguments[:3])))
+                if type(made) is bytes:
+                    self.count_copy(len(made))
+                return made
+        self.budget.calls += 1
+        if self.budget.calls > limits.MAX_CALLS:
+            raise _too_many(f"makes more than {limits.MAX_CALLS:,} calls of unknown functions", "Data needs none.")
+        self.calls.append(Call(describe(target), self.opcode_at, ", ".join(describe(a) for a in arguments[:3])[:_SHOWN_ARGUMENTS]))
         return Opaque(target, arguments)
+
+    def count_copy(self, count: int) -> None:
+        """Count bytes that a call made of a text: in honest pickles each stands in the file once."""
+        self.copied += count
+        if self.copied > len(self.data):
+            raise self.corrupt("makes bytes of one text again and again")
 
     def new(self, kind: object, arguments: object, keywords: object = None) -> object:
         """An object of a class, made without calling its constructor: data, whatever the class."""
@@ -252,6 +295,17 @@ class _Machine:
         )
 
 
+def _weight(arguments: tuple[object, ...]) -> int:
+    """Entries of the arguments and of what lies in them, as far as a constructor copies them: it may be called again and again."""
+    weight = len(arguments)
+    for argument in arguments[: limits.MAX_FREE_COPY]:
+        if type(argument) is tuple and len(argument) <= limits.MAX_FREE_COPY:
+            weight += sum(len(inner) for inner in argument if type(inner) is tuple)
+        if type(argument) in _COPIED:
+            weight += len(argument)  # type: ignore[arg-type]  # each has a length
+    return weight
+
+
 def describe(value: object) -> str:
     """A short, escaped description of an inert value, for messages."""
     match value:
@@ -266,7 +320,7 @@ def describe(value: object) -> str:
         case Global():
             return ascii(str(value)[:120])[1:-1]
         case Opaque():
-            return f"the result of {describe(value.call)}"
+            return f"the result of {ascii(value.name[:120])[1:-1]}"
     return f"{type(value).__name__} of {len(value)}" if is_sequence(value) else type(value).__name__
 
 

@@ -26,6 +26,12 @@ def root_folder(source: FileBytes, records: Mapping[str, Record]) -> str:
 
 def unpickled(source: FileBytes, records: Mapping[str, Record], name: str, persistent: Callable[[object], object]) -> Pickled:
     """The pickle in the record *name*, decoded."""
+    if name not in records:
+        raise CorruptFile(
+            f"{source.path} lacks the record {listed([name.partition('/')[2] or name])}.",
+            "The description of its tensors stands there.",
+            "Download or save it again.",
+        )
     content = read_record(source, records[name], limits.MAX_PICKLE_BYTES)
     try:
         decoded = decode(content, 0, CONSTRUCTORS, persistent)

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from pthway.errors import CorruptFile
 from pthway.formats import limits, torch_records
 from pthway.formats.file_bytes import FileBytes
+from pthway.formats.names import Names
 from pthway.formats.parts import Format, Parts
 from pthway.formats.rebuild import storages
 from pthway.formats.tensors import CompositeSpec, TensorSpec
@@ -32,8 +32,6 @@ def read(source: FileBytes, records: Mapping[str, Record]) -> Parts:
     root = torch_records.root_folder(source, records)
     version = torch_records.check_version(source, records, f"{root}/version")
     table, persistent = storages()
-    if f"{root}/data.pkl" not in records:
-        raise CorruptFile(f"{source.path} lacks the record data.pkl.", "TorchScript keeps the module tree there.", "Save it again.")
     module = torch_records.unpickled(source, records, f"{root}/data.pkl", persistent)
     places = {key: torch_records.place(source, records, f"{root}/data/{key}", spec) for key, spec in table.items()}
     constant_table, constant = storages("constants/")
@@ -67,28 +65,37 @@ def _module(value: object, named: _Named) -> tuple[_Pairs, _Pairs]:
     """Parameters and buffers by path, as ``state_dict()`` of the loaded module has them, and the other attributes."""
     tensors: _Pairs = []
     attributes: _Pairs = []
-    for path, kind, name, entry in _walk(value, "", 0):
+    for path, kind, name, entry in _walk(value):
         weights = named.get(kind)
         if isinstance(entry, TensorSpec | CompositeSpec) and (weights is None or name in weights):
-            tensors.append((path + name, entry))
+            tensors.append((path, entry))
         elif name not in ("training", "_is_full_backward_hook"):
-            attributes.append((path + name, entry))
+            attributes.append((path, entry))
     return tensors, attributes
 
 
-def _walk(value: object, path: str, depth: int) -> Iterator[tuple[str, str, str, object]]:
-    """Every attribute: the path of its module with a dot, the module's class, its own name, its value."""
-    if not isinstance(value, Opaque) or not isinstance(value.state, PickledDict) or depth > limits.MAX_DEPTH:
-        return
-    children = []
-    for name, entry in value.state.pairs:
-        if isinstance(name, str):
-            if isinstance(entry, Opaque) and isinstance(entry.state, PickledDict):
-                children.append((name, entry))
-            else:
-                yield path, str(value.call), name, entry
-    for name, entry in children:
-        yield from _walk(entry, f"{path}{name}.", depth + 1)
+def _walk(value: object) -> Iterator[tuple[str, str, str, object]]:
+    """Every attribute: its path, its module's class, its own name, its value. Raises `LimitExceeded` for a tree without end."""
+    names = Names()
+    waiting: list[Iterator[tuple[str, object]]] = [iter([("", value)])]
+    while waiting:
+        path, module = next(waiting[-1], (None, None))
+        if path is None:
+            waiting.pop()
+        elif isinstance(module, Opaque) and isinstance(module.state, PickledDict):
+            names.look(len(module.state))
+            children = []
+            for name, entry in module.state.pairs:
+                if isinstance(name, str) and isinstance(entry, Opaque) and isinstance(entry.state, PickledDict):
+                    children.append((name, entry))
+                elif isinstance(name, str):
+                    yield names.join(path, name), module.name, name, entry
+            waiting.append(_below(path, children, names))
+
+
+def _below(path: str, children: list[tuple[str, Opaque]], names: Names) -> Iterator[tuple[str, object]]:
+    for name, child in children:
+        yield names.join(path, f"{name}."), child
 
 
 def _code(source: FileBytes, records: Mapping[str, Record], root: str) -> dict[str, str]:
