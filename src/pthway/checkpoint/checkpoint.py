@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from pthway import _lazy
+from pthway.checkpoint.collector import collector_paused
 from pthway.checkpoint.plain import Plain
 from pthway.checkpoint.prefixes import unwrapped
 from pthway.checkpoint.safety import Safety, judge
@@ -147,6 +148,7 @@ class Checkpoint:
         return text
 
 
+@collector_paused
 def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Open a weights file without torch and without executing anything in it.
 

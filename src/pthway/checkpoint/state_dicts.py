@@ -137,6 +137,8 @@ class _Finder:
             self.note(path[: limits.MAX_PATH], "<nested too deep to be looked at>")
         elif isinstance(value, PickledDict | Opaque) and id(value) in self.seen:
             self.note(path, f"<the same object as {self.seen[id(value)] or 'the file'}>")
+        elif isinstance(value, Opaque) and isinstance(value.state, PickledDict) and id(value.state) in self.seen:
+            self.note(path, f"<an object like {self.seen[id(value.state)] or 'the file'}>")
         elif kind := module_class(value):
             self.seen[id(value)] = path
             self.found.append(_state_dict(path, module_tensors(value), {}, None, kind))  # type: ignore[arg-type]  # modules are objects
@@ -147,8 +149,8 @@ class _Finder:
             self.seen[id(value)] = path
             return self.walk_dictionary(value, path, depth)
         elif isinstance(value, Opaque):
-            self.seen[id(value)] = path
-            if isinstance(value.state, PickledDict) and id(value.state) not in self.seen and holds_tensors(value.state, depth):
+            self.seen[id(value)] = self.seen[id(value.state)] = path
+            if isinstance(value.state, PickledDict) and holds_tensors(value.state, depth):
                 return self.walk_dictionary(value.state, path, depth)
             self.note(path or "(the file)", value)
         elif is_sequence(value) and self.holds_dictionaries(value):

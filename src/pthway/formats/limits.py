@@ -7,11 +7,12 @@ MIB: Final = 1024 * 1024
 MAX_PICKLE_BYTES: Final = 256 * MIB
 """The pickle holds names, shapes and settings, not weights: 100,000 tensors need about 20 MiB."""
 
-MAX_OPCODES: Final = 8_000_000
-"""About 32 opcodes a tensor; 8 million are decoded in a few seconds and fill a few hundred MiB at worst."""
+MAX_OPCODES: Final = 5_000_000
+"""About 32 opcodes a tensor; 5 million are decoded in a few seconds, and integers alone then fill 200 MB."""
 
-MAX_CONTAINERS: Final = 2_000_000
-"""Lists, dictionaries, tuples and objects of one pickle: each costs about 100 bytes, and one opcode of one byte makes one."""
+MAX_CONTAINERS: Final = 1_800_000
+"""Lists, dictionaries with their pairs, tuples, texts and objects of one file, about 15 a tensor: each costs up to 150 bytes, and one
+opcode of one byte makes one."""
 
 MAX_CALLS: Final = 100_000
 """Calls of functions without an inert meaning, each kept with its arguments in words; data needs none."""
@@ -25,7 +26,7 @@ MAX_FREE_COPY: Final = 64
 MAX_WIDE_TEXT: Final = 32 * MIB
 """Texts with characters beyond Latin-1: one such character makes Python store the whole text in four bytes a character."""
 
-MAX_MEMO: Final = 2_000_000
+MAX_MEMO: Final = 1_500_000
 """Entries of the memo, about 6 a tensor; its indices are free, so that it is counted rather than sized by them."""
 
 MAX_LINE: Final = 4096

@@ -5,6 +5,7 @@ value, unless the table of *constructors* that the caller passes knows an inert 
 bounded by the limits, and every operand is checked against the bytes that are really there before anything is allocated.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from struct import Struct
 from typing import Final, NamedTuple
@@ -24,8 +25,8 @@ _SHOWN: Final = 60
 _SHOWN_ARGUMENTS: Final = 200
 """Characters of a call's arguments."""
 
-_NARROW: Final = bytes(range(0xC4))
-"""Bytes of UTF-8 that begin or continue the characters that Python stores in one byte each."""
+_WIDE: Final = re.compile(rb"[\xc4-\xff]")
+"""What begins a character, in UTF-8, that Python does not store in one byte."""
 
 _COPIED: Final = (list, tuple, PickledDict)
 
@@ -53,26 +54,25 @@ class Budget:
     def __init__(self) -> None:
         self.opcodes = limits.MAX_OPCODES
         self.made = 0
-        """Containers and objects."""
+        """Containers, texts and objects."""
         self.calls = self.globals = 0
         self.wide = 0
         """Bytes of texts with characters that cost more than a byte in memory."""
 
     def make(self, count: int) -> None:
-        """Count containers and objects. Raises `LimitExceeded`."""
+        """Count containers, texts and objects. Raises `LimitExceeded`."""
         self.made += count
         if self.made > limits.MAX_CONTAINERS:
             raise _too_many(
-                f"makes more than {limits.MAX_CONTAINERS:,} lists, dictionaries, tuples and objects",
-                "Honest checkpoints make about 10 a tensor.",
+                f"makes more than {limits.MAX_CONTAINERS:,} lists, dictionaries, tuples, texts and objects",
+                "Honest checkpoints make about 15 a tensor.",
             )
 
-    def widen(self, raw: bytes) -> None:
-        """Count a text whose characters take two or four bytes each. Raises `LimitExceeded`."""
-        if not raw.isascii() and raw.translate(None, _NARROW):
-            self.wide += len(raw)
-            if self.wide > limits.MAX_WIDE_TEXT:
-                raise _too_many(f"has more than {limits.MAX_WIDE_TEXT:,} bytes of texts beyond Latin-1", "Texts of checkpoints are names.")
+    def widen(self, count: int) -> None:
+        """Count the bytes of a text whose characters take two or four bytes each. Raises `LimitExceeded`."""
+        self.wide += count
+        if self.wide > limits.MAX_WIDE_TEXT:
+            raise _too_many(f"has more than {limits.MAX_WIDE_TEXT:,} bytes of texts beyond Latin-1", "Texts of checkpoints are names.")
 
 
 def _too_many(how: str, why: str) -> LimitExceeded:
@@ -169,6 +169,19 @@ class _Machine:
         self.position = end
         return taken
 
+    def take_text(self, count: int) -> str:
+        """The next *count* bytes as text; a long one without a copy on the way."""
+        end = self.position + count
+        if count <= limits.MIB or end > len(self.data):
+            return self.text(self.take(count))
+        begin, self.position = self.position, end
+        if _WIDE.search(self.data, begin, end):
+            self.budget.widen(count)
+        try:
+            return str(memoryview(self.data)[begin:end], "utf-8", "surrogatepass")
+        except UnicodeDecodeError as cause:
+            raise self.corrupt("has a string that is not UTF-8") from cause
+
     def number(self, form: Struct) -> int:
         """The next number in binary form."""
         if self.position + form.size > len(self.data):
@@ -189,7 +202,8 @@ class _Machine:
 
     def text(self, raw: bytes) -> str:
         """Bytes of a name or string as text; surrogates pass, as pickle itself lets them."""
-        self.budget.widen(raw)
+        if not raw.isascii() and _WIDE.search(raw):
+            self.budget.widen(len(raw))
         try:
             return raw.decode("utf-8", "surrogatepass")
         except UnicodeDecodeError as cause:
@@ -385,27 +399,23 @@ def _long_of(length: Callable[[_Machine], int]) -> Callable[[_Machine], None]:
     return action
 
 
-def _sized(m: _Machine, form: Struct | None) -> bytes:
+def _size(m: _Machine, form: Struct | None) -> int:
     count = m.number(form) if form else _byte(m)
     if not 0 <= count <= limits.MAX_PICKLE_BYTES:
         raise m.corrupt(f"has a string of {count:,} bytes (at most {limits.MAX_PICKLE_BYTES:,})")
-    return m.take(count)
+    return count
 
 
 def _text_of(form: Struct | None) -> Callable[[_Machine], None]:
-    return lambda m: m.stack.append(m.text(_sized(m, form)))
+    return lambda m: m.push_made(m.take_text(_size(m, form)))
 
 
 def _bytes_of(form: Struct | None) -> Callable[[_Machine], None]:
-    return lambda m: m.stack.append(_sized(m, form))
-
-
-def _bytearray(m: _Machine) -> None:
-    m.push(_sized(m, _UINT8))
+    return lambda m: m.push_made(m.take(_size(m, form)))
 
 
 def _python2_text(form: Struct | None) -> Callable[[_Machine], None]:
-    return lambda m: m.stack.append(_text_or_bytes(_sized(m, form)))
+    return lambda m: m.push_made(_text_or_bytes(m.take(_size(m, form))))
 
 
 def _text_or_bytes(raw: bytes) -> str | bytes:
@@ -420,14 +430,14 @@ def _quoted(m: _Machine) -> None:
     if len(text) < len("''") or text[0] not in "'\"" or text[-1] != text[0]:
         raise m.corrupt("has a quoted string without its quotes")
     try:
-        m.push(_text_or_bytes(text[1:-1].encode("utf-8").decode("unicode_escape").encode("latin-1")))
+        m.push_made(_text_or_bytes(text[1:-1].encode("utf-8").decode("unicode_escape").encode("latin-1")))
     except UnicodeError as cause:
         raise m.corrupt("has a quoted string with a broken escape") from cause
 
 
 def _unicode_line(m: _Machine) -> None:
     try:
-        m.push(m.line().encode("latin-1", "backslashreplace").decode("raw-unicode-escape"))
+        m.push_made(m.line().encode("latin-1", "backslashreplace").decode("raw-unicode-escape"))
     except UnicodeError as cause:
         raise m.corrupt("has a string with a broken escape") from cause
 
@@ -481,6 +491,7 @@ def _appends(m: _Machine) -> None:
 def _set_pairs(m: _Machine, pairs: list[tuple[object, object]]) -> None:
     match m.top():
         case PickledDict() | Opaque() as target:
+            m.budget.make(len(pairs))
             target.pairs.extend(pairs)
         case other:
             raise m.corrupt(f"sets a key of {describe(other)}, which is no dictionary")
@@ -644,7 +655,7 @@ _ACTIONS: Final[Mapping[bytes, Callable[[_Machine], None]]] = {
     b"B": _bytes_of(_UINT4),
     b"C": _bytes_of(None),
     b"\x8e": _bytes_of(_UINT8),
-    b"\x96": _bytearray,
+    b"\x96": _bytes_of(_UINT8),
     b"]": lambda m: m.push_made([]),
     b"l": _list_of_mark,
     b")": lambda m: m.stack.append(()),
