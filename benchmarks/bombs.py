@@ -117,11 +117,11 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     ),
     "long names": lambda: zipped(TENSOR, b"q\00}(", *(text("a" * 1000 + str(number)) + b"h\0" for number in range(200_000)), b"u"),
     "records": lambda: directory(limits.MAX_RECORDS, lambda number: b"archive/data/%d" % number),
-    "records with long names": lambda: directory(
-        limits.MAX_DIRECTORY_BYTES // 65_000, lambda number: b"archive/data/%06d" % number + "\U0001f600".encode() + b"a" * 64_900
+    "records with wide names": lambda: directory(
+        limits.MAX_WIDE_TEXT // limits.MAX_RECORD_NAME, lambda number: b"archive/data/%06d" % number + "\U0001f600".encode() + b"a" * 4000
     ),
     "records with extra fields": lambda: directory(
-        limits.MAX_DIRECTORY_BYTES // 65_200, lambda number: b"archive/data/%d" % number, b"\x99\x99\0\0" * 16_250
+        limits.MAX_RECORDS, lambda number: b"archive/data/%d" % number, b"\x99\x99\0\0" * limits.MAX_EXTRA_FIELDS
     ),
     "safetensors: spaces": lambda: headed(b"{}" + b" " * (limits.MAX_HEADER_BYTES - 2)),
     "safetensors: numbers": lambda: headed(b'{"a":[' + b"0.5," * (limits.MAX_JSON_VALUES - 1) + b"1]}"),

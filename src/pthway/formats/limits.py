@@ -56,8 +56,14 @@ MAX_EXPANDED_BYTES: Final = 64 * MIB
 MAX_RECORDS: Final = 500_000
 """Entries of a zip archive: one a storage."""
 
-MAX_DIRECTORY_BYTES: Final = 128 * MIB
+MAX_DIRECTORY_BYTES: Final = 64 * MIB
 """The zip's central directory: about 100 bytes an entry."""
+
+MAX_RECORD_NAME: Final = 4096
+"""Bytes of a record's name, as of a path on Linux."""
+
+MAX_EXTRA_FIELDS: Final = 16
+"""Extra fields of one record, before the one that is looked for: torch and zip tools write up to four."""
 
 MAX_KEY_LENGTH: Final = 1024
 """Characters of a tensor's name: the longest in the zoos is under 150."""

@@ -30,7 +30,6 @@ _WIDE: Final = re.compile(rb"[\xc4-\xff]")
 
 _COPIED: Final = (list, tuple, PickledDict)
 
-_MARK: Final = object()
 _INT4: Final = Struct("<i")
 _UINT4: Final = Struct("<I")
 _UINT2: Final = Struct("<H")
@@ -111,7 +110,7 @@ class _Machine:
     """The stack, the memo, and the position in the stream."""
 
     __slots__ = (
-        "budget", "calls", "classes", "constructors", "copied", "data", "globals", "marks", "memo", "opcode_at", "persistent", "position", "stack",
+        "budget", "calls", "classes", "constructors", "copied", "data", "globals", "marks", "memo", "opcode_at", "persistent", "position", "size", "stack",
     )  # fmt: skip
 
     def __init__(
@@ -122,18 +121,21 @@ class _Machine:
         persistent: Callable[[object], object],
         budget: Budget,
     ) -> None:
-        self.data, self.position, self.opcode_at = data, start, start
+        self.data, self.size, self.position, self.opcode_at = data, len(data), start, start
         self.constructors, self.persistent, self.budget = constructors, persistent, budget
         self.stack: list[object] = []
+        """The values since the last mark."""
+        self.marks: list[list[object]] = []
+        """The values before each mark that is open."""
         self.memo: dict[int, object] = {}
-        self.marks = self.copied = 0
+        self.copied = 0
         self.calls: list[Call] = []
         self.classes: dict[Global, None] = {}
         self.globals: dict[tuple[str, str], Global] = {}
 
     def run(self) -> Pickled:
         """Execute opcodes up to STOP."""
-        data, size, table, budget = self.data, len(self.data), _TABLE, self.budget
+        data, size, table, budget = self.data, self.size, _TABLE, self.budget
         for used in range(budget.opcodes):
             at = self.position
             if at >= size:
@@ -149,7 +151,9 @@ class _Machine:
             try:
                 action(self)
             except IndexError as cause:
-                raise self.corrupt("takes more from the stack than lies on it") from cause
+                if self.position > size:
+                    raise NeedMoreBytes(self.position - size) from cause
+                raise self.corrupt("takes more from the stack than lies on it, or a mark for a value") from cause
         raise _too_many(f"has more than {limits.MAX_OPCODES:,} opcodes", "A checkpoint of 100,000 tensors needs about 3 million.")
 
     def finish(self) -> Pickled:
@@ -163,16 +167,24 @@ class _Machine:
     def take(self, count: int) -> bytes:
         """The next *count* bytes."""
         end = self.position + count
-        if end > len(self.data):
-            raise NeedMoreBytes(end - len(self.data))
+        if end > self.size:
+            raise NeedMoreBytes(end - self.size)
         taken = self.data[self.position : end]
         self.position = end
         return taken
 
+    def byte(self) -> int:
+        """The next byte."""
+        at = self.position
+        if at >= self.size:
+            raise NeedMoreBytes(1)
+        self.position = at + 1
+        return self.data[at]
+
     def take_text(self, count: int) -> str:
         """The next *count* bytes as text; a long one without a copy on the way."""
         end = self.position + count
-        if count <= limits.MIB or end > len(self.data):
+        if count <= limits.MIB or end > self.size:
             return self.text(self.take(count))
         begin, self.position = self.position, end
         if _WIDE.search(self.data, begin, end):
@@ -184,10 +196,12 @@ class _Machine:
 
     def number(self, form: Struct) -> int:
         """The next number in binary form."""
-        if self.position + form.size > len(self.data):
+        at = self.position
+        end = at + form.size
+        if end > self.size:
             raise NeedMoreBytes(form.size)
-        value: int = form.unpack_from(self.data, self.position)[0]
-        self.position += form.size
+        self.position = end
+        value: int = form.unpack_from(self.data, at)[0]
         return value
 
     def line(self) -> str:
@@ -202,7 +216,9 @@ class _Machine:
 
     def text(self, raw: bytes) -> str:
         """Bytes of a name or string as text; surrogates pass, as pickle itself lets them."""
-        if not raw.isascii() and _WIDE.search(raw):
+        if raw.isascii():
+            return raw.decode("ascii")
+        if _WIDE.search(raw):
             self.budget.widen(len(raw))
         try:
             return raw.decode("utf-8", "surrogatepass")
@@ -216,34 +232,17 @@ class _Machine:
 
     def push_made(self, value: object) -> None:
         """Push a value that costs memory of its own."""
-        self.budget.make(1)
+        budget = self.budget
+        budget.made += 1
+        if budget.made > limits.MAX_CONTAINERS:
+            budget.make(0)
         self.stack.append(value)
-
-    def pop(self) -> object:
-        """The topmost value, which must not be a mark."""
-        value = self.stack.pop()
-        if value is _MARK:
-            raise self.corrupt("takes a mark for a value")
-        return value
-
-    def top(self) -> object:
-        """The topmost value, left in place."""
-        value = self.stack[-1]
-        if value is _MARK:
-            raise self.corrupt("takes a mark for a value")
-        return value
 
     def pop_mark(self) -> list[object]:
         """The values above the last mark, which goes too."""
-        stack = self.stack
-        at = len(stack) - 1
-        while at >= 0 and stack[at] is not _MARK:
-            at -= 1
-        if at < 0:
+        if not self.marks:
             raise self.corrupt("closes a group that was never opened")
-        values = stack[at + 1 :]
-        del stack[at:]
-        self.marks -= 1
+        values, self.stack = self.stack, self.marks.pop()
         return values
 
     # Making values
@@ -314,7 +313,9 @@ def _weight(arguments: tuple[object, ...]) -> int:
     weight = len(arguments)
     for argument in arguments[: limits.MAX_FREE_COPY]:
         if type(argument) is tuple and len(argument) <= limits.MAX_FREE_COPY:
-            weight += sum(len(inner) for inner in argument if type(inner) is tuple)
+            for inner in argument:
+                if type(inner) is tuple:
+                    weight += len(inner)
         if type(argument) in _COPIED:
             weight += len(argument)  # type: ignore[arg-type]  # each has a length
     return weight
@@ -339,15 +340,17 @@ def describe(value: object) -> str:
 
 
 def _mark(m: _Machine) -> None:
-    m.marks += 1
-    if m.marks > limits.MAX_MARKS:
+    if len(m.marks) >= limits.MAX_MARKS:
         raise m.corrupt(f"has more than {limits.MAX_MARKS:,} containers open at once")
-    m.stack.append(_MARK)
+    m.marks.append(m.stack)
+    m.stack = []
 
 
 def _pop(m: _Machine) -> None:
-    if m.stack.pop() is _MARK:
-        m.marks -= 1
+    if m.stack:
+        m.stack.pop()
+    else:
+        m.pop_mark()
 
 
 def _pop_mark(m: _Machine) -> None:
@@ -385,10 +388,6 @@ def _binary(form: Struct) -> Callable[[_Machine], None]:
     return lambda m: m.stack.append(m.number(form))
 
 
-def _byte(m: _Machine) -> int:
-    return m.take(1)[0]
-
-
 def _long_of(length: Callable[[_Machine], int]) -> Callable[[_Machine], None]:
     def action(m: _Machine) -> None:
         count = length(m)
@@ -400,7 +399,7 @@ def _long_of(length: Callable[[_Machine], int]) -> Callable[[_Machine], None]:
 
 
 def _size(m: _Machine, form: Struct | None) -> int:
-    count = m.number(form) if form else _byte(m)
+    count = m.number(form) if form else m.byte()
     if not 0 <= count <= limits.MAX_PICKLE_BYTES:
         raise m.corrupt(f"has a string of {count:,} bytes (at most {limits.MAX_PICKLE_BYTES:,})")
     return count
@@ -452,8 +451,12 @@ def _tuple_of_mark(m: _Machine) -> None:
 
 def _tuple_of(count: int) -> Callable[[_Machine], None]:
     def action(m: _Machine) -> None:
-        values = [m.pop() for _ in range(count)]
-        m.push_made(tuple(reversed(values)))
+        stack = m.stack
+        if len(stack) < count:
+            raise IndexError
+        values = tuple(stack[-count:])
+        del stack[-count:]
+        m.push_made(values)
 
     return action
 
@@ -469,7 +472,7 @@ def _dict_of_mark(m: _Machine) -> None:
 
 
 def _extend(m: _Machine, values: list[object]) -> None:
-    match m.top():
+    match m.stack[-1]:
         case list() as target:
             target.extend(values)
         case Opaque() as target:
@@ -479,7 +482,7 @@ def _extend(m: _Machine, values: list[object]) -> None:
 
 
 def _append(m: _Machine) -> None:
-    value = m.pop()
+    value = m.stack.pop()
     _extend(m, [value])
 
 
@@ -489,7 +492,7 @@ def _appends(m: _Machine) -> None:
 
 
 def _set_pairs(m: _Machine, pairs: list[tuple[object, object]]) -> None:
-    match m.top():
+    match m.stack[-1]:
         case PickledDict() | Opaque() as target:
             m.budget.make(len(pairs))
             target.pairs.extend(pairs)
@@ -498,7 +501,7 @@ def _set_pairs(m: _Machine, pairs: list[tuple[object, object]]) -> None:
 
 
 def _setitem(m: _Machine) -> None:
-    value, key = m.pop(), m.pop()
+    value, key = m.stack.pop(), m.stack.pop()
     _set_pairs(m, [(key, value)])
 
 
@@ -509,7 +512,7 @@ def _setitems(m: _Machine) -> None:
 
 def _additems(m: _Machine) -> None:
     members = m.pop_mark()
-    target = m.top()
+    target = m.stack[-1]
     if not isinstance(target, PickledSet):
         raise m.corrupt(f"adds members to {describe(target)}, which is no set")
     target.members.extend(members)
@@ -525,24 +528,24 @@ def _global(m: _Machine) -> None:
 
 
 def _stack_global(m: _Machine) -> None:
-    name, module = m.pop(), m.pop()
+    name, module = m.stack.pop(), m.stack.pop()
     if not isinstance(module, str) or not isinstance(name, str):
         raise m.corrupt("names a global by something that is not text")
     m.push(m.label(module, name))
 
 
 def _reduce(m: _Machine) -> None:
-    arguments, target = m.pop(), m.pop()
+    arguments, target = m.stack.pop(), m.stack.pop()
     m.push_made(m.call(target, arguments))
 
 
 def _newobj(m: _Machine) -> None:
-    arguments, kind = m.pop(), m.pop()
+    arguments, kind = m.stack.pop(), m.stack.pop()
     m.push_made(m.new(kind, arguments))
 
 
 def _newobj_ex(m: _Machine) -> None:
-    keywords, arguments, kind = m.pop(), m.pop(), m.pop()
+    keywords, arguments, kind = m.stack.pop(), m.stack.pop(), m.stack.pop()
     m.push_made(m.new(kind, arguments, keywords))
 
 
@@ -558,8 +561,8 @@ def _obj(m: _Machine) -> None:
 
 
 def _build(m: _Machine) -> None:
-    state = m.pop()
-    match m.top():
+    state = m.stack.pop()
+    match m.stack[-1]:
         case PickledDict() | Opaque() as target:
             target.state = state
         case other:
@@ -571,7 +574,7 @@ def _persid(m: _Machine) -> None:
 
 
 def _binpersid(m: _Machine) -> None:
-    m.push_made(_storage(m, m.pop()))
+    m.push_made(_storage(m, m.stack.pop()))
 
 
 def _storage(m: _Machine, identifier: object) -> object:
@@ -581,10 +584,40 @@ def _storage(m: _Machine, identifier: object) -> object:
         raise m.corrupt(f"has a persistent id that is not a storage: {cause}") from cause
 
 
+# The opcodes of every tensor read their operand themselves: a byte after the end is an IndexError, which the position tells apart.
+
+
+def _small_integer(m: _Machine) -> None:
+    at = m.position
+    m.position = at + 1
+    m.stack.append(m.data[at])
+
+
+def _short_recall(m: _Machine) -> None:
+    at = m.position
+    m.position = at + 1
+    _recall(m, m.data[at])
+
+
+def _short_store(m: _Machine) -> None:
+    at = m.position
+    m.position = at + 1
+    _store(m, m.data[at])
+
+
+def _long_store(m: _Machine) -> None:
+    at = m.position
+    end = m.position = at + 4
+    if end > m.size:
+        raise IndexError
+    _store(m, int.from_bytes(m.data[at:end], "little"))
+
+
 def _recall(m: _Machine, index: int) -> None:
-    if index not in m.memo:
-        raise m.corrupt(f"recalls entry {index} of the memo, which was never stored")
-    m.stack.append(m.memo[index])
+    try:
+        m.stack.append(m.memo[index])
+    except KeyError as cause:
+        raise m.corrupt(f"recalls entry {index} of the memo, which was never stored") from cause
 
 
 def _get(m: _Machine) -> None:
@@ -594,13 +627,10 @@ def _get(m: _Machine) -> None:
 def _store(m: _Machine, index: int) -> None:
     if not m.stack:
         raise m.corrupt("stores the top of an empty stack")
-    m.memo[index] = m.top()
-    if len(m.memo) > limits.MAX_MEMO:
-        raise LimitExceeded(
-            f"The pickle remembers more than {limits.MAX_MEMO:,} values.",
-            "Honest checkpoints remember about 6 a tensor.",
-            "Check where the file came from.",
-        )
+    memo = m.memo
+    memo[index] = m.stack[-1]
+    if len(memo) > limits.MAX_MEMO:
+        raise _too_many(f"remembers more than {limits.MAX_MEMO:,} values", "Honest checkpoints remember about 6 a tensor.")
 
 
 def _put(m: _Machine) -> None:
@@ -608,7 +638,7 @@ def _put(m: _Machine) -> None:
 
 
 def _proto(m: _Machine) -> None:
-    version = _byte(m)
+    version = m.byte()
     if version > HIGHEST_PROTOCOL:
         raise m.corrupt(f"says protocol {version}; the highest is {HIGHEST_PROTOCOL}")
 
@@ -632,7 +662,7 @@ _ACTIONS: Final[Mapping[bytes, Callable[[_Machine], None]]] = {
     b"(": _mark,
     b"0": _pop,
     b"1": _pop_mark,
-    b"2": lambda m: m.stack.append(m.top()),
+    b"2": lambda m: m.stack.append(m.stack[-1]),
     b"N": _constant(value=None),
     b"\x88": _constant(value=True),
     b"\x89": _constant(value=False),
@@ -640,10 +670,10 @@ _ACTIONS: Final[Mapping[bytes, Callable[[_Machine], None]]] = {
     b"L": _long,
     b"F": _float,
     b"J": _binary(_INT4),
-    b"K": lambda m: m.stack.append(_byte(m)),
+    b"K": _small_integer,
     b"M": _binary(_UINT2),
     b"G": _binary(_FLOAT8),
-    b"\x8a": _long_of(_byte),
+    b"\x8a": _long_of(lambda m: m.byte()),
     b"\x8b": _long_of(lambda m: m.number(_INT4)),
     b"S": _quoted,
     b"T": _python2_text(_INT4),
@@ -683,11 +713,11 @@ _ACTIONS: Final[Mapping[bytes, Callable[[_Machine], None]]] = {
     b"P": _persid,
     b"Q": _binpersid,
     b"g": _get,
-    b"h": lambda m: _recall(m, _byte(m)),
+    b"h": _short_recall,
     b"j": lambda m: _recall(m, m.number(_UINT4)),
     b"p": _put,
-    b"q": lambda m: _store(m, _byte(m)),
-    b"r": lambda m: _store(m, m.number(_UINT4)),
+    b"q": _short_store,
+    b"r": _long_store,
     b"\x94": lambda m: _store(m, len(m.memo)),
     b"\x80": _proto,
     b"\x95": _frame,

@@ -50,7 +50,10 @@ def _extent(value: object, what: str) -> tuple[int, ...]:
         raise ValueError(f"{what} is not a tuple")
     if len(value) > limits.MAX_DIMENSIONS:
         raise ValueError(f"{what} has {len(value)} dimensions, at most {limits.MAX_DIMENSIONS} are possible")
-    return tuple(whole(size, what) for size in value)
+    for size in value:
+        if type(size) is not int or not 0 <= size <= limits.MAX_ELEMENTS:
+            whole(size, what)
+    return tuple(value)  # type: ignore[arg-type]  # each is an integer now
 
 
 def strided(storage: object, offset: object, size: object, stride: object, dtype: str | None = None) -> TensorSpec:
@@ -66,9 +69,10 @@ def strided(storage: object, offset: object, size: object, stride: object, dtype
     spec = TensorSpec(dtype or storage.dtype, shape, steps, whole(offset, "the offset"), storage)
     if len(spec.shape) != len(spec.stride):
         raise ValueError(f"shape {list(spec.shape)} and stride {list(spec.stride)} differ in length")
-    if prod(max(size, 1) for size in shape) * DTYPES[spec.dtype] > limits.MAX_ELEMENTS:
+    elements = prod(shape)
+    if (elements or prod(max(size, 1) for size in shape)) * DTYPES[spec.dtype] > limits.MAX_ELEMENTS:
         raise ValueError(f"shape {list(spec.shape)} has more than 2**63 bytes")
-    if spec.elements:
+    if elements:
         last = spec.offset + sum((n - 1) * step for n, step in zip(spec.shape, spec.stride, strict=True))
         if (last + 1) * DTYPES[spec.dtype] > storage.nbytes:
             raise ValueError(f"shape {list(spec.shape)} at offset {spec.offset} reaches beyond its storage of {storage.nbytes:,} bytes")
