@@ -14,7 +14,10 @@ from struct import pack
 from pthway.formats import limits
 
 MIB = limits.MIB
-TENSOR = b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x01tQK\0K\x01\x85K\x01\x85\x89}tR"
+TENSOR = (
+    b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x01tQ"
+    b"K\0K\x01\x85K\x01\x85\x89}tR"
+)
 """The opcodes of a tensor of one number."""
 
 
@@ -54,7 +57,7 @@ def directory(count: int, name: Callable[[int], bytes], extra: bytes = b"") -> b
 
 
 def shared_list(levels: int) -> bytes:
-    """A list of a thousand references to a list of a thousand references …"""
+    """A list of a thousand references to a list of a thousand references, and so on."""
     made = b"](" + b"N" * 1000 + b"eq\0"
     for _ in range(levels):
         made += b"0](" + b"h\0" * 1000 + b"eq\0"
@@ -85,13 +88,13 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "memo": lambda: zipped(b"N", *(b"r" + pack("<I", number) for number in range(limits.MAX_MEMO))),
     "lists": lambda: zipped(b"](", b"]" * (limits.MAX_CONTAINERS - 1), b"e"),
     "dictionaries": lambda: zipped(b"](", b"}" * (limits.MAX_CONTAINERS - 1), b"e"),
-    "dictionaries under names": lambda: zipped(b"}(", *(b"M" + pack("<H", n % 65536) + b"}K\1K\2s" for n in range(1_500_000)), b"u"),
+    "dictionaries under names": lambda: zipped(b"}(", *(b"M" + pack("<H", n % 65536) + b"}K\1K\2s" for n in range(599_000)), b"u"),
     "integers": lambda: zipped(b"](", b"J\xff\xff\xff\x7f" * (limits.MAX_OPCODES - 6), b"e"),
     "long integers": lambda: zipped(b"](", (b"\x8b\0\4\0\0" + b"\x7f" * 1024) * (limits.MAX_PICKLE_BYTES // 1029 - 1), b"e"),
     "decimals": lambda: zipped(b"](", (b"L" + b"9" * 4000 + b"L\n") * (limits.MAX_PICKLE_BYTES // 4003 - 1), b"e"),
     "one text": lambda: zipped(b"X" + pack("<I", limits.MAX_PICKLE_BYTES - 20), b"a" * (limits.MAX_PICKLE_BYTES - 20)),
     "one wide text": lambda: zipped(text("\U0001f600" + "a" * (limits.MAX_WIDE_TEXT - 4))),
-    "short texts": lambda: zipped(b"](", b"U\x02ab" * (limits.MAX_OPCODES - 6), b"e"),
+    "short texts": lambda: zipped(b"](", b"U\x02ab" * (limits.MAX_CONTAINERS - 1), b"e"),
     "calls": lambda: zipped(b"](", b"cos\nsystem\nq\0", (text("\x01" * 60) + b"q\1"), b"h\0h\1h\1h\1\x87R" * (limits.MAX_CALLS - 1), b"e"),
     "classes": lambda: zipped(b"](", *(b"csome\n" + b"a" * 4000 + b"%d\n)\x81" % number for number in range(limits.MAX_GLOBALS)), b"e"),
     "nested calls": lambda: zipped(b"N", b")R" * (limits.MAX_CALLS - 1)),
@@ -100,7 +103,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "shared list": lambda: zipped(shared_list(8)),
     "one list everywhere": lambda: zipped(b"]q\0(", b"N" * 1000, b"e0}(", *(b"J" + pack("<i", n) + b"h\0" for n in range(1_500_000)), b"u"),
     "one state everywhere": lambda: zipped(
-        b"}q\0(", *(b"J" + pack("<i", n) + b"N" for n in range(200_000)), b"u0](", b"csome\nThing\n)\x81h\0b" * 1_000_000, b"e"
+        b"}q\0(", *(b"J" + pack("<i", n) + b"N" for n in range(200_000)), b"u0csome\nThing\nq\x010](", b"h\1)\x81h\0b" * 900_000, b"e"
     ),
     "shared modules": lambda: zipped(shared_modules(100)),
     "doubled dictionaries": lambda: zipped(doubled()),
@@ -111,11 +114,11 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "wrappers of wrappers": lambda: zipped(
         b"}(", *(text("module." * 140 + str(number)) + (TENSOR + b"q\0" if number == 0 else b"h\0") for number in range(100_000)), b"u"
     ),
-    "state dicts": lambda: zipped(TENSOR, b"q\00](", (b"}" + text("a") + b"h\0s") * 500_000, b"e"),
+    "state dicts": lambda: zipped(TENSOR, b"q\x000](", (b"}" + text("a") + b"h\0s") * (limits.MAX_CONTAINERS // 3 - 10), b"e"),
     "state dicts under names": lambda: zipped(
-        TENSOR, b"q\00}(", *(text(f"m{number}") + b"}" + text("a") + b"h\0s" for number in range(500_000)), b"u"
+        TENSOR, b"q\x000}(", *(text(f"m{number}") + b"}" + text("a") + b"h\0s" for number in range(limits.MAX_CONTAINERS // 5 - 10)), b"u"
     ),
-    "long names": lambda: zipped(TENSOR, b"q\00}(", *(text("a" * 1000 + str(number)) + b"h\0" for number in range(200_000)), b"u"),
+    "long names": lambda: zipped(TENSOR, b"q\x000}(", *(text("a" * 1000 + str(number)) + b"h\0" for number in range(200_000)), b"u"),
     "records": lambda: directory(limits.MAX_RECORDS, lambda number: b"archive/data/%d" % number),
     "records with wide names": lambda: directory(
         limits.MAX_WIDE_TEXT // limits.MAX_RECORD_NAME, lambda number: b"archive/data/%06d" % number + "\U0001f600".encode() + b"a" * 4000

@@ -1,4 +1,4 @@
-"""What does the worst file that every limit admits cost to open and describe, in time and memory?
+"""Measures what the worst file that every limit admits costs to open and describe, in time and memory.
 
 One run writes one JSON. Each file is made by one process and opened by another, whose peak memory is counted above that of opening a
 small file; what is honestly needed is the size of the file itself, which is read whole where it is a pickle or a header.

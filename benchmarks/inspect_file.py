@@ -1,4 +1,4 @@
-"""What does a look into a file of four gigabytes cost, beside the other programs that look into it?
+"""Measures what a look into a file of four gigabytes costs, beside the other programs that look into it.
 
 One run writes one JSON. Each way is a whole process, from its start to its end, and they take turns.
 

@@ -1,4 +1,4 @@
-"""How does the cost of opening a file grow with the number of its tensors, and with their bytes?
+"""Measures how the cost of opening a file grows with the number of its tensors, and with their bytes.
 
 One run writes one JSON: the fastest of several openings in one process, for every file. The exponent of growth is the slope of the
 logarithms; 1 is linear.

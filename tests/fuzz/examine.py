@@ -56,7 +56,8 @@ def prepare() -> None:
         for module in iter_modules(package.__path__):
             if module.name != "torch_tensors":
                 import_module(f"pthway.{room}.{module.name}")
-    for name in ("concurrent.futures.thread", "zlib_ng.zlib_ng", "difflib", "encodings.latin_1", "encodings.ascii", "encodings.unicode_escape",
+    for name in ("concurrent.futures.thread", "zlib_ng.zlib_ng", "difflib", "encodings.latin_1", "encodings.ascii",
+                 "encodings.unicode_escape",
                  "encodings.raw_unicode_escape", "encodings.utf_8", "tempfile", "numpy.lib.format"):  # fmt: skip
         import_module(name)
 

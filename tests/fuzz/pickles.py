@@ -7,7 +7,8 @@ from struct import pack
 
 BOUNDARIES = (
     0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 63, 64, 65, 100, 127, 128, 255, 256, 1000, 1001, 4095, 4096, 4097, 32767, 32768, 65535, 65536,
-    2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**40, 2**53, 2**62, 2**63 - 1, 2**63, 2**64 - 1, 2**64, 2**200, -1, -2, -128, -(2**31), -(2**63),
+    2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**40, 2**53, 2**62, 2**63 - 1, 2**63, 2**64 - 1, 2**64, 2**200, -1, -2, -128, -(2**31),
+    -(2**63),
 )  # fmt: skip
 """Integers at which something changes: widths of fields, limits of the reader."""
 
@@ -16,16 +17,19 @@ GLOBALS = (
     "torch._utils _rebuild_parameter_with_state", "torch._utils _rebuild_qtensor", "torch._utils _rebuild_sparse_tensor",
     "torch._utils _rebuild_nested_tensor", "torch._utils _rebuild_meta_tensor_no_storage", "torch._utils _rebuild_wrapper_subclass",
     "torch._tensor _rebuild_from_type_v2", "torch.serialization _get_layout", "torch.storage _load_from_bytes", "torch FloatStorage",
-    "torch LongStorage", "torch float32", "torch Size", "torch device", "torch.jit._pickle build_intlist", "torch.jit._pickle restore_type_tag",
+    "torch LongStorage", "torch float32", "torch Size", "torch device", "torch.jit._pickle build_intlist",
+    "torch.jit._pickle restore_type_tag",
     "collections OrderedDict", "collections defaultdict", "collections Counter", "builtins dict", "builtins set", "builtins bytes",
     "builtins bytearray", "builtins complex", "__builtin__ getattr", "copyreg _reconstructor", "copy_reg _reconstructor", "_codecs encode",
-    "numpy dtype", "numpy.core.multiarray scalar", "numpy._core.multiarray _reconstruct", "pathlib PosixPath", "datetime datetime", "os system",
+    "numpy dtype", "numpy.core.multiarray scalar", "numpy._core.multiarray _reconstruct", "pathlib PosixPath", "datetime datetime",
+    "os system",
     "torch.nn.modules.container Sequential", "some Thing", "a\u2028b \x1b[31m",
 )  # fmt: skip
 
 TEXTS = (
     "storage", "0", "1", "2", "cpu", "cuda:3", "weight", "a.weight", "module.a", "_parameters", "_buffers", "_modules", "_metadata",
-    "_non_persistent_buffers_set", "state_dict", "model", "ema", "optimizer", "latin1", "f8", "<f4", "__main__", "", "\x1b[2J", "é\u2028", "\U0001f600",
+    "_non_persistent_buffers_set", "state_dict", "model", "ema", "optimizer", "latin1", "f8", "<f4", "__main__", "", "\x1b[2J",
+    "é\u2028", "\U0001f600",
     "..", "a/b", "version", "torch.", "n_averaged", "_orig_mod.x", "x" * 1025,
 )  # fmt: skip
 

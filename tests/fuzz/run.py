@@ -124,7 +124,7 @@ class Search:
                 findings.append((number, *outcome))
             number += 1
         self.number[:] = number.to_bytes(8, "little")
-        left = [name for place in ("tmp", "out") for name in os.listdir(self.workspace / place)]
+        left = [name for place in ("tmp", "out") for name in (self.workspace / place).iterdir()]
         if left:
             findings.append((number - 1, "finding", f"leaves files behind: {left[:3]}", ""))
         with os.fdopen(writing, "w") as pipe:

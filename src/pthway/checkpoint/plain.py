@@ -18,8 +18,9 @@ _PATHS: Final = ("pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.Path", "pa
 
 @final
 class Plain:
-    """Turns values into dictionaries, lists, texts and numbers, as many as are shown of one file: a file can refer to one list from
-    everywhere, so that it is small and what it says is endless.
+    """Turns values into dictionaries, lists, texts and numbers, as many as are shown of one file.
+
+    A file can refer to one list from everywhere, so that it is small and what it says is endless.
     """
 
     __slots__ = ("left",)

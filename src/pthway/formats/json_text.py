@@ -32,7 +32,7 @@ def _check_amount(text: bytes, named: str) -> None:
     if len(text) > limits.MAX_WIDE_TEXT and (b"\\u" in text or not text.isascii()):
         raise LimitExceeded(
             f"{named} is JSON of {len(text):,} bytes that are not all ASCII.",
-            f"Above {limits.MAX_WIDE_TEXT:,} bytes only ASCII is read: one other character can make the text four times as large in memory.",
+            f"Above {limits.MAX_WIDE_TEXT:,} bytes only ASCII is read: another character can make it four times as large in memory.",
             "Check where the file came from.",
         )
 

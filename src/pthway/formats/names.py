@@ -32,7 +32,6 @@ class Names:
         if self.left < 0:
             raise LimitExceeded(
                 "The names of the tensors have too many characters.",
-                f"At most {limits.MAX_NAME_CHARACTERS:,} are read; 100,000 tensors need about 10 million. Parts that are used in many places "
-                "make a tree without end.",
+                f"At most {limits.MAX_NAME_CHARACTERS:,} are read; a module that is used in many places makes a tree without end.",
                 "Check the file's origin.",
             )

@@ -110,7 +110,8 @@ class _Machine:
     """The stack, the memo, and the position in the stream."""
 
     __slots__ = (
-        "budget", "calls", "classes", "constructors", "copied", "data", "globals", "marks", "memo", "opcode_at", "persistent", "position", "size", "stack",
+        "budget", "calls", "classes", "constructors", "copied", "data", "globals", "marks", "memo", "opcode_at", "persistent",
+        "position", "size", "stack",
     )  # fmt: skip
 
     def __init__(
