@@ -88,7 +88,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "memo": lambda: zipped(b"N", *(b"r" + pack("<I", number) for number in range(limits.MAX_MEMO))),
     "lists": lambda: zipped(b"](", b"]" * (limits.MAX_CONTAINERS - 1), b"e"),
     "dictionaries": lambda: zipped(b"](", b"}" * (limits.MAX_CONTAINERS - 1), b"e"),
-    "dictionaries under names": lambda: zipped(b"}(", *(b"M" + pack("<H", n % 65536) + b"}K\1K\2s" for n in range(599_000)), b"u"),
+    "dictionaries under names": lambda: zipped(b"}(", *(b"M" + pack("<H", n % 65536) + b"}K\1K\2s" for n in range(532_000)), b"u"),
     "integers": lambda: zipped(b"](", b"J\xff\xff\xff\x7f" * (limits.MAX_OPCODES - 6), b"e"),
     "long integers": lambda: zipped(b"](", (b"\x8b\0\4\0\0" + b"\x7f" * 1024) * (limits.MAX_PICKLE_BYTES // 1029 - 1), b"e"),
     "decimals": lambda: zipped(b"](", (b"L" + b"9" * 4000 + b"L\n") * (limits.MAX_PICKLE_BYTES // 4003 - 1), b"e"),
@@ -103,7 +103,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "shared list": lambda: zipped(shared_list(8)),
     "one list everywhere": lambda: zipped(b"]q\0(", b"N" * 1000, b"e0}(", *(b"J" + pack("<i", n) + b"h\0" for n in range(1_500_000)), b"u"),
     "one state everywhere": lambda: zipped(
-        b"}q\0(", *(b"J" + pack("<i", n) + b"N" for n in range(200_000)), b"u0csome\nThing\nq\x010](", b"h\1)\x81h\0b" * 900_000, b"e"
+        b"}q\0(", *(b"J" + pack("<i", n) + b"N" for n in range(200_000)), b"u0csome\nThing\nq\x010](", b"h\1)\x81h\0b" * 850_000, b"e"
     ),
     "shared modules": lambda: zipped(shared_modules(100)),
     "doubled dictionaries": lambda: zipped(doubled()),

@@ -116,7 +116,7 @@ def _examined(path: Path, number: int, out: Path) -> Outcome:
     try:
         checkpoint = pthway.open(path)
     except PthwayError as refusal:
-        _check_text(str(refusal))
+        _check_refusal(refusal)
         return Outcome(type(refusal).__name__)
     _check_text(str(checkpoint))
     json.dumps(report(checkpoint), default=str)
@@ -137,12 +137,19 @@ def _check_text(text: str) -> None:
         raise Broken("shows characters that control a terminal")
 
 
+def _check_refusal(refusal: PthwayError) -> None:
+    """What, why and fix are a line each, whatever the file holds: it must not be able to write a line of its own."""
+    _check_text(str(refusal))
+    if "\n" in refusal.what + refusal.why + refusal.fix:
+        raise Broken("lets the file write a line of its own")
+
+
 def _refused(function: Any, *arguments: Any, **named: Any) -> Any:
     """What a function returns; None where it refuses."""
     try:
         return function(*arguments, **named)
     except PthwayError as refusal:
-        _check_text(str(refusal))
+        _check_refusal(refusal)
         return None
 
 

@@ -21,6 +21,8 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -92,6 +94,14 @@ class Search:
             self._note(kind, number, examine.Outcome(*outcome))
         return next_one
 
+    def run(self, formats: Sequence[str], nexts: dict[str, int], last: int, until: float) -> None:
+        """Batches of every format in turn, until the time is up or each has reached *last*; *nexts* is kept up to date."""
+        while time.monotonic() < until and min(nexts.values()) < last:
+            for kind in formats:
+                count = min(BATCH, last - nexts[kind])
+                if count > 0 and time.monotonic() < until:
+                    nexts[kind] = self.batch(kind, nexts[kind], count, until)
+
     def _told(self, child: int, reading: int) -> bytes:
         told = b""
         last, since = b"", time.monotonic()
@@ -158,11 +168,8 @@ def main() -> None:
         examine.prepare()
         start = time.monotonic()
         nexts = dict.fromkeys(options.formats, options.first)
-        while time.monotonic() - start < options.seconds and any(done < options.first + options.inputs for done in nexts.values()):
-            for kind in options.formats:
-                count = min(BATCH, options.first + options.inputs - nexts[kind])
-                if count > 0 and time.monotonic() - start < options.seconds:
-                    nexts[kind] = search.batch(kind, nexts[kind], count, start + options.seconds)
+        with suppress(KeyboardInterrupt):  # the counts of what was done are told all the same
+            search.run(options.formats, nexts, options.first + options.inputs, start + options.seconds)
         seconds = time.monotonic() - start
     total = sum(nexts.values()) - options.first * len(nexts)
     told = {"seed": options.seed, "inputs": total, "seconds": round(seconds, 1), "findings": dict(search.found)}

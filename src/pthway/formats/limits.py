@@ -10,7 +10,7 @@ MAX_PICKLE_BYTES: Final = 256 * MIB
 MAX_OPCODES: Final = 5_000_000
 """About 32 opcodes a tensor; 5 million are decoded in a few seconds, and integers alone then fill 200 MB."""
 
-MAX_CONTAINERS: Final = 1_800_000
+MAX_CONTAINERS: Final = 1_600_000
 """Lists, dictionaries with their pairs, tuples, texts and objects of one file, about 15 a tensor: each costs up to 150 bytes, and one
 opcode of one byte makes one."""
 
