@@ -1,10 +1,11 @@
 # Every target sets up .venv from the lock file when it has to. `make demo` and `make test` are all there is to know.
 PYTHON ?= python3
+FUZZ_SECONDS ?= 60
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-from-lock
 
-.PHONY: demo test lint types format bench lock clean
+.PHONY: demo test lint types format bench fuzz lock clean
 
 demo: $(STAMP) ## the main job on a real file: inspect, match, predict, accuracy
 	$(BIN)/pthway demo
@@ -28,6 +29,12 @@ bench: $(STAMP) ## one JSON a question, in benchmarks/results/
 	mkdir -p benchmarks/results
 	$(BIN)/python benchmarks/load.py -o benchmarks/results/load.json
 	$(BIN)/python benchmarks/convert.py -o benchmarks/results/convert.json
+	$(BIN)/python benchmarks/inspect_file.py -o benchmarks/results/inspect_file.json
+	$(BIN)/python benchmarks/opening.py -o benchmarks/results/opening.json
+	$(BIN)/python benchmarks/bounds.py -o benchmarks/results/bounds.json
+
+fuzz: $(STAMP) ## FUZZ_SECONDS of changed files of every format: an answer or a refusal, and nothing else
+	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS) --seed $$(date +%s)
 
 # torch is pinned to one release in the lock: a looser request makes pip choose a build of several gigabytes.
 # The two packages of requirements-nodeps.lock hold real weights for tests; their own dependencies would bring another torch.

@@ -91,7 +91,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "dictionaries under names": lambda: zipped(b"}(", *(b"M" + pack("<H", n % 65536) + b"}K\1K\2s" for n in range(532_000)), b"u"),
     "integers": lambda: zipped(b"](", b"J\xff\xff\xff\x7f" * (limits.MAX_OPCODES - 6), b"e"),
     "long integers": lambda: zipped(b"](", (b"\x8b\0\4\0\0" + b"\x7f" * 1024) * (limits.MAX_PICKLE_BYTES // 1029 - 1), b"e"),
-    "decimals": lambda: zipped(b"](", (b"L" + b"9" * 4000 + b"L\n") * (limits.MAX_PICKLE_BYTES // 4003 - 1), b"e"),
+    "decimals": lambda: zipped(b"](", (b"L" + b"9" * 1023 + b"L\n") * (limits.MAX_PICKLE_BYTES // 1026 - 1), b"e"),
     "one text": lambda: zipped(b"X" + pack("<I", limits.MAX_PICKLE_BYTES - 20), b"a" * (limits.MAX_PICKLE_BYTES - 20)),
     "one wide text": lambda: zipped(text("\U0001f600" + "a" * (limits.MAX_WIDE_TEXT - 4))),
     "short texts": lambda: zipped(b"](", b"U\x02ab" * (limits.MAX_CONTAINERS - 1), b"e"),

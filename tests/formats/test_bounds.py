@@ -152,6 +152,7 @@ LIMITS: dict[str, tuple[str, int, Callable[[int], bytes], str]] = {
     ),
     "texts": ("MAX_CONTAINERS", 10, lambda n: b"](" + text("a") * (n - 1) + b"e", "texts and objects"),
     "pairs": ("MAX_CONTAINERS", 10, lambda n: b"}(" + b"K\x01K\x02" * (n - 1) + b"u", "texts and objects"),
+    "digits": ("MAX_DIGITS", 10, lambda n: b"I" + b"1" * n + b"\n", "decimal number of 11 digits"),
     "opcodes": ("MAX_OPCODES", 20, lambda n: b"(" + b"N" * (n - 4) + b"t", "opcodes"),
     "marks": ("MAX_MARKS", 10, lambda n: b"(" * n + b"1" * (n - 1) + b"t", "open at once"),
     "memo": ("MAX_MEMO", 10, lambda n: b"N" + b"".join(b"q%c" % k for k in range(n)), "remembers more than"),

@@ -39,10 +39,13 @@ WALL = 120
 class Search:
     """The workspace, and what was found so far."""
 
-    def __init__(self, workspace: Path, seed: int, findings: Path) -> None:
+    def __init__(self, workspace: Path, seed: int, findings: Path, seeds: Path | None) -> None:
         self.workspace, self.seed, self.findings = workspace, seed, findings
-        (workspace / "seeds").mkdir()
-        subprocess.run([sys.executable, HERE / "seeds.py", workspace / "seeds"], check=True)
+        if seeds:
+            shutil.copytree(seeds, workspace / "seeds")
+        else:
+            (workspace / "seeds").mkdir()
+            subprocess.run([sys.executable, HERE / "seeds.py", workspace / "seeds"], check=True)
         self.pool: mutate.Pool = {}
         for path in sorted((workspace / "seeds").iterdir()):
             self.pool.setdefault(path.name.partition(".")[0], []).append(path.read_bytes())
@@ -160,11 +163,12 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--formats", nargs="+", choices=mutate.FORMATS, default=mutate.FORMATS)
+    parser.add_argument("--seeds", type=Path, help="a folder that seeds.py wrote; else they are written anew")
     parser.add_argument("--findings", type=Path, default=Path("fuzz-findings"))
     options = parser.parse_args()
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as workspace:
-        search = Search(Path(workspace), options.seed, options.findings)
+        search = Search(Path(workspace), options.seed, options.findings, options.seeds)
         examine.prepare()
         start = time.monotonic()
         nexts = dict.fromkeys(options.formats, options.first)

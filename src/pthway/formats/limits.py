@@ -30,7 +30,10 @@ MAX_MEMO: Final = 1_500_000
 """Entries of the memo, about 6 a tensor; its indices are free, so that it is counted rather than sized by them."""
 
 MAX_LINE: Final = 4096
-"""A text argument (a global's module or name, a decimal number): names are under 200 bytes; long digits cost quadratic time."""
+"""A text argument (a global's module or name, a decimal number): names are under 200 bytes."""
+
+MAX_DIGITS: Final = 1024
+"""A decimal number: conversion costs quadratic time."""
 
 MAX_LONG_BYTES: Final = 1024
 """A big integer: hashes and random-number states fit; conversion to decimal costs quadratic time."""

@@ -372,6 +372,8 @@ def _long(m: _Machine) -> None:
 
 
 def _decimal(m: _Machine, text: str) -> int:
+    if len(text) > limits.MAX_DIGITS:
+        raise m.corrupt(f"has a decimal number of {len(text):,} digits")
     try:
         return int(text)
     except ValueError as cause:
