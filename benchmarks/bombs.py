@@ -116,7 +116,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     ),
     "state dicts": lambda: zipped(TENSOR, b"q\x000](", (b"}" + text("a") + b"h\0s") * (limits.MAX_CONTAINERS // 3 - 10), b"e"),
     "state dicts under names": lambda: zipped(
-        TENSOR, b"q\x000}(", *(text(f"m{number}") + b"}" + text("a") + b"h\0s" for number in range(limits.MAX_CONTAINERS // 5 - 10)), b"u"
+        TENSOR, b"q\x000}(", *(text(f"m{number}") + b"}" + text("a") + b"h\0s" for number in range(limits.MAX_STATE_DICTS)), b"u"
     ),
     "long names": lambda: zipped(TENSOR, b"q\x000}(", *(text("a" * 1000 + str(number)) + b"h\0" for number in range(200_000)), b"u"),
     "records": lambda: directory(limits.MAX_RECORDS, lambda number: b"archive/data/%d" % number),

@@ -229,6 +229,22 @@ def test_more_wrappers_than_any_program_writes_are_refused(tmp_path: Path) -> No
         pthway.open(tmp_path / "past.pth")
 
 
+def test_many_dictionaries_of_tensors_are_read_up_to_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_STATE_DICTS", 3)
+    torch.save({f"net{number}": {"w": torch.ones(1)} for number in range(3)}, tmp_path / "at.pth")
+    assert len(pthway.open(tmp_path / "at.pth").state_dicts) == 3
+    torch.save({f"net{number}": {"w": torch.ones(1)} for number in range(4)}, tmp_path / "past.pth")
+    with pytest.raises(errors.LimitExceeded, match="more than 3 dictionaries of tensors"):
+        pthway.open(tmp_path / "past.pth")
+
+
+def test_an_array_whose_type_would_write_a_line_of_its_own_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "m.npy", np.arange(3.0))
+    (tmp_path / "m.npy").write_bytes((tmp_path / "m.npy").read_bytes().replace(b"'<f8'", b"'<\nU'"))
+    with pytest.raises(errors.CorruptFile, match="a header that numpy does not write"):
+        pthway.open(tmp_path / "m.npy")
+
+
 def test_a_stride_that_is_never_taken_may_be_any_number(tmp_path: Path) -> None:
     values = torch.arange(6.0)
     torch.save({"a": values.as_strided((2, 1, 3), (3, 2**62, 1))}, tmp_path / "m.pth")

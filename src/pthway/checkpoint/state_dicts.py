@@ -126,6 +126,16 @@ class _Finder:
         else:
             self.rest[path] = shown
 
+    def add(self, state: StateDict) -> None:
+        """Keep a state dict. Raises `LimitExceeded`."""
+        self.found.append(state)
+        if len(self.found) > limits.MAX_STATE_DICTS:
+            raise LimitExceeded(
+                f"The file holds more than {limits.MAX_STATE_DICTS:,} dictionaries of tensors.",
+                "Honest ones hold one of each network, and one of each parameter for an optimizer.",
+                "Check the file's origin.",
+            )
+
     def below(self, path: str, key: object) -> str:
         """The path of an entry."""
         name = key[: limits.MAX_KEY_LENGTH] if isinstance(key, str) else str(self.plain.of(key, 2))
@@ -141,7 +151,7 @@ class _Finder:
             self.note(path, f"<an object like {self.seen[id(value.state)] or 'the file'}>")
         elif kind := module_class(value):
             self.seen[id(value)] = path
-            self.found.append(_state_dict(path, module_tensors(value), {}, None, kind))  # type: ignore[arg-type]  # modules are objects
+            self.add(_state_dict(path, module_tensors(value), {}, None, kind))  # type: ignore[arg-type]  # modules are objects
             return len(self.found[-1].tensors)
         elif path and _NOT_WEIGHTS.search(path.rpartition(".")[2]):
             self.note(path, value, 4)
@@ -185,7 +195,7 @@ class _Finder:
             for state in self.found[before:]:
                 left_out[state.path] = f"{len(state.tensors)} tensors in a dictionary of their own"
             del self.found[before:]
-            self.found.append(_state_dict(path, own, left_out, self.noted(value.state), None))
+            self.add(_state_dict(path, own, left_out, self.noted(value.state), None))
             return len(own)
         for key, tensor in own:
             self.note(self.below(path, key), tensor)

@@ -84,6 +84,9 @@ MAX_SHOWN_CHARACTERS: Final = 32 * MIB
 
 SHOWN_COST: Final = 64
 
+MAX_STATE_DICTS: Final = 20_000
+"""Dictionaries of tensors that stand beside each other: one of each network, and one of each parameter for an optimizer."""
+
 MAX_WRAPPERS: Final = 8
 """Prefixes of wrappers around wrappers: honest ones are three deep."""
 
