@@ -33,6 +33,7 @@ def zipped(path: Path, *opcodes: bytes) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("m/data.pkl", b"\x80\x02" + b"".join(opcodes) + b".")
         archive.writestr("m/data/0", bytes(4))
+        archive.writestr("m/version", b"3\n")
     return path
 
 
@@ -118,7 +119,6 @@ def test_an_object_made_by_an_object_made_by_an_object_is_named_by_its_kind(tmp_
         + b"q\x00"
         + b"0h\x01(h\x00h\x00tRq\x00" * 40,
         b"cbuiltins\nset\nq\x00](" + b"N" * 100_000 + b"e\x85q\x01(" + b"h\x00h\x01R" * 100 + b"t",
-        b"ctorch._utils\n_rebuild_nested_tensor\nq\x00("
         + TENSOR
         + b"q\x010"
         + b"h\x01" * 100_000
@@ -126,7 +126,7 @@ def test_an_object_made_by_an_object_made_by_an_object_is_named_by_its_kind(tmp_
         + b"h\x00h\x02R" * 100
         + b"t",
     ],
-    ids=["dictionaries of two dictionaries", "one set again and again", "one list of parts again and again"],
+    ids=["dictionaries of two dictionaries", "one set again and again"],
 )
 def test_what_one_opcode_copies_is_counted(opcodes: bytes, tmp_path: Path) -> None:
     with pytest.raises(errors.LimitExceeded, match="lists, dictionaries, tuples, texts and objects"):
@@ -285,7 +285,7 @@ def test_a_module_without_weights_is_not_converted(tmp_path: Path) -> None:
 def test_a_checkpoint_inside_an_archive_that_lacks_its_pickle_is_refused(tmp_path: Path) -> None:
     inner = io.BytesIO()
     with zipfile.ZipFile(inner, "w") as archive:
-        archive.writestr("m/data/0", b"")
+        archive.writestr("m/version", b"3\n")
     with zipfile.ZipFile(tmp_path / "m.pt2", "w") as archive:
         archive.writestr("serialized_exported_program.json", "{}")
         archive.writestr("serialized_state_dict.pt", inner.getvalue())
@@ -298,7 +298,7 @@ def test_a_checkpoint_inside_an_archive_that_lacks_its_pickle_is_refused(tmp_pat
     [
         b"(X\x07\0\0\0storagec\x1b[31m\nred\nK\0X\x03\0\0\0cpuK\x01tQ",
         b"}" + text("a") + TENSOR.replace(b"cpu", b"\x1b[m") + b"s",
-        b"}" + text("\x1b[2J") + TENSOR + b"s",
+        b"}" + text("\x1b[2J.w") + TENSOR + b"s",
     ],
     ids=["class", "device", "name"],
 )

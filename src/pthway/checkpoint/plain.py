@@ -3,12 +3,14 @@
 from typing import Final, final
 
 from pthway.formats import limits
-from pthway.formats.pickle_machine import describe
 from pthway.formats.tensors import CompositeSpec, TensorSpec
 from pthway.formats.values import Global, Opaque, PickledDict, PickledSet, is_sequence
 
 MAX_SHOWN: Final = 1000
 """Entries of one list or dictionary that are turned into data; more are counted."""
+
+_ARGUMENTS: Final = 8
+"""Arguments that are shown of the call that makes an object; a date has seven."""
 
 _LONG_BITS: Final = 256
 """Integers are shown up to this length; decimal conversion of long ones costs quadratic time."""
@@ -80,13 +82,13 @@ class Plain:
         if name in _PATHS:
             parts = [part for part in value.arguments[:MAX_SHOWN] if isinstance(part, str)]
             return self._text("/".join(parts).replace("//", "/")) if sum(map(len, parts)) < self.left else "…"
-        if name == "copyreg._reconstructor" and value.arguments:
-            name = describe(value.arguments[0])
         if isinstance(value.state, PickledDict):
             return {"<class>": name, **self._dictionary(value.state.pairs, depth)}
         if value.pairs:
             return {"<class>": name, **self._dictionary(value.pairs, depth)}
-        return f"<{name}>"
+        simple = all(isinstance(argument, str | int | float | bool | None) for argument in value.arguments[:_ARGUMENTS])
+        shown = ", ".join(_short(argument) for argument in value.arguments[:_ARGUMENTS]) if simple else ""
+        return f"<{name}({shown})>" if shown else f"<{name}>"
 
 
 def _leaf(value: object) -> object:
@@ -100,3 +102,12 @@ def _leaf(value: object) -> object:
         case TensorSpec() | CompositeSpec():
             return f"<tensor {value.dtype} {list(value.shape)}>"
     return f"<{value if isinstance(value, Global) else type(value).__name__}>"
+
+
+def _short(value: object) -> str:
+    return repr(value[: limits.MAX_KEY_LENGTH]) if isinstance(value, str) else str(_leaf(value) if isinstance(value, int) else value)
+
+
+def plain(value: object, depth: int = 8) -> object:
+    """One value alone as plain data, as `Plain.of` gives it."""
+    return Plain().of(value, depth)

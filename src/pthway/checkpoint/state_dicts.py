@@ -3,9 +3,9 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
-from pthway.checkpoint.modules import module_class, module_tensors
+from pthway.checkpoint.modules import Module, module_tensors, module_tree, pickled_module
 from pthway.checkpoint.plain import MAX_SHOWN, Plain
 from pthway.errors import CorruptFile, LimitExceeded
 from pthway.formats import limits
@@ -28,6 +28,9 @@ _AVERAGED: Final = re.compile(r"(^|[^a-z])(ema|swa|averaged|shadow)([^a-z]|$)", 
 
 _COMPETES: Final = 0.5
 """A state dict under a key that nobody knows counts beside one under a known key from this share of its tensors on."""
+
+
+_T = TypeVar("_T")
 
 
 class Rename(NamedTuple):
@@ -56,8 +59,13 @@ class StateDict(NamedTuple):
     """Key in the file → why it is not among the tensors."""
     metadata: Mapping[str, Mapping[str, object]] | None = None
     """What ``Module.state_dict()`` notes of each module: path → ``{"version": …}``. None if it was stripped."""
-    module: str | None = None
-    """The class of the pickled module that holds the tensors, if it is one."""
+    modules: Mapping[str, Module] | None = None
+    """The pickled modules that hold the tensors, by path; None if they are in a dictionary."""
+
+    @property
+    def module(self) -> str | None:
+        """The class of the pickled module that holds the tensors, if it is one."""
+        return self.modules[""].kind if self.modules else None
 
     @property
     def averaged(self) -> bool:
@@ -86,12 +94,16 @@ class StateDict(NamedTuple):
                 "The file holds two tensors for one place of the network.",
                 "Save the state dict again under names that differ.",
             )
-        metadata = self.metadata
+
+        def moved(by_path: Mapping[str, _T] | None) -> dict[str, _T] | None:
+            return None if by_path is None else {change(f"{path}.").removesuffix("."): of for path, of in by_path.items()}
+
         return self._replace(
             tensors=dict(zip(names, self.tensors.values(), strict=True)),
             keys=dict(zip(names, self.keys.values(), strict=True)),
             renames=(*self.renames, rule),
-            metadata=None if metadata is None else {change(f"{path}.").removesuffix("."): of for path, of in metadata.items()},
+            metadata=moved(self.metadata),
+            modules=moved(self.modules),
         )
 
 
@@ -115,7 +127,9 @@ class _Finder:
         self.rest: dict[str, object] = {}
         self.hidden = 0
         """How much is not in *rest*, which is full."""
-        self.plain, self.metadata = Plain(), Plain()
+        self.plain = Plain()
+        self.noted: dict[int, Mapping[str, Mapping[str, object]] | None] = {}
+        """What was read of each ``_metadata``, which several state dicts may share."""
 
     def note(self, path: str, value: object, depth: int = 8) -> None:
         """Keep what is not weights under its path, as plain data."""
@@ -149,9 +163,10 @@ class _Finder:
             self.note(path, f"<the same object as {self.seen[id(value)] or 'the file'}>")
         elif isinstance(value, Opaque) and isinstance(value.state, PickledDict) and id(value.state) in self.seen:
             self.note(path, f"<an object like {self.seen[id(value.state)] or 'the file'}>")
-        elif kind := module_class(value):
+        elif module := pickled_module(value):
             self.seen[id(value)] = path
-            self.add(_state_dict(path, module_tensors(value), {}, None, kind))  # type: ignore[arg-type]  # modules are objects
+            tree = module_tree(module)
+            self.add(_state_dict(path, module_tensors(tree), {}, modules=tree))
             return len(self.found[-1].tensors)
         elif path and _NOT_WEIGHTS.search(path.rpartition(".")[2]):
             self.note(path, value, 4)
@@ -179,7 +194,7 @@ class _Finder:
     def walk_dictionary(self, value: PickledDict, path: str, depth: int) -> int:
         """Collect below a dictionary first: if nothing larger is found there, its own tensors are the state dict."""
         own = [(key, tensor) for key, tensor in value.pairs if isinstance(key, str) and isinstance(tensor, TensorSpec | CompositeSpec)]
-        before, noted, hidden = len(self.found), len(self.rest), self.hidden
+        before, kept, hidden = len(self.found), len(self.rest), self.hidden
         largest = 0
         for key, entry in value.pairs:
             if not isinstance(entry, TensorSpec | CompositeSpec):
@@ -187,35 +202,43 @@ class _Finder:
             elif not isinstance(key, str):
                 self.note(self.below(path, key), entry)
         if len(own) > largest:
-            names = {key for key, _ in own}
-            left_out = {key: "not a tensor" for key in value if isinstance(key, str) and key not in names}
-            while len(self.rest) > noted:
+            left_out = self.left_out(value, path)
+            while len(self.rest) > kept:
                 self.rest.popitem()
             self.hidden = hidden
             for state in self.found[before:]:
                 left_out[state.path] = f"{len(state.tensors)} tensors in a dictionary of their own"
             del self.found[before:]
-            self.add(_state_dict(path, own, left_out, self.noted(value.state), None))
+            noted = value.state.get("_metadata") if isinstance(value.state, PickledDict) else None
+            versions = self.versions(noted)
+            if noted is not None and versions is None:
+                left_out["_metadata"] = "not what Module.state_dict() notes of its modules"
+            self.add(_state_dict(path, own, left_out, metadata=versions))
             return len(own)
         for key, tensor in own:
             self.note(self.below(path, key), tensor)
         return largest
 
-    def noted(self, state: object) -> Mapping[str, Mapping[str, object]] | None:
-        """What is noted of each module. Raises `LimitExceeded` for more than modules need."""
-        noted = state.get("_metadata") if isinstance(state, PickledDict) else None
-        if not isinstance(noted, PickledDict):
-            return None
-        made: dict[str, Mapping[str, object]] = {}
-        for path, value in noted.pairs:
-            of = self.metadata.of(value, 2)
-            if isinstance(path, str) and isinstance(of, dict):
-                made[path] = of
-            if self.metadata.left < 0:
-                raise LimitExceeded(
-                    "The notes on the modules of its state dicts are too long.", "Each holds a version number.", "Check the file's origin."
+    def versions(self, noted: object) -> Mapping[str, Mapping[str, object]] | None:
+        """What is noted of each module, read once."""
+        if id(noted) not in self.noted:
+            self.noted[id(noted)] = module_versions(noted)
+        return self.noted[id(noted)]
+
+    def left_out(self, value: PickledDict, path: str) -> dict[str, str]:
+        """What a state dict holds beside its tensors. Raises `CorruptFile` for a tensor whose name is no text: it could not be loaded."""
+        left_out = {}
+        for key, entry in value.pairs:
+            shown = key if isinstance(key, str) else str(self.plain.of(key, 2))
+            if not isinstance(entry, TensorSpec | CompositeSpec):
+                left_out[shown] = "not a tensor"
+            elif not isinstance(key, str):
+                raise CorruptFile(
+                    f"The state dict {path or 'of the file'} holds a tensor under a key that is no text: {shown[:80]}.",
+                    "The others have names, and this one belongs to no part of a network.",
+                    "Save the state dict again, with a name for every tensor.",
                 )
-        return made
+        return left_out
 
 
 def holds_tensors(value: PickledDict, depth: int) -> bool:
@@ -227,8 +250,8 @@ def _state_dict(
     path: str,
     pairs: list[tuple[str, AnyTensor]],
     left_out: dict[str, str],
-    metadata: Mapping[str, Mapping[str, object]] | None,
-    module: str | None,
+    metadata: Mapping[str, Mapping[str, object]] | None = None,
+    modules: Mapping[str, Module] | None = None,
 ) -> StateDict:
     tensors = dict(pairs)
     if len(tensors) != len(pairs):
@@ -243,7 +266,20 @@ def _state_dict(
         raise LimitExceeded(
             f"A tensor's name has {len(longest):,} characters.", f"At most {limits.MAX_KEY_LENGTH} are read.", "Check the file's origin."
         )
-    return StateDict(path, tensors, {name: name for name in tensors}, left_out=left_out, metadata=metadata, module=module)
+    return StateDict(path, tensors, {name: name for name in tensors}, left_out=left_out, metadata=metadata, modules=modules)
+
+
+def module_versions(noted: object) -> Mapping[str, Mapping[str, object]] | None:
+    """What ``Module.state_dict()`` notes of each module in its ``_metadata``; None for anything else."""
+    if not isinstance(noted, PickledDict) or len(noted) > limits.MAX_MODULES:
+        return None
+    shown = Plain()
+    entries = [(path, shown.of(of, 2)) for path, of in noted.pairs if isinstance(path, str)]
+    if shown.left < 0:
+        raise LimitExceeded(
+            "The notes on the modules of a state dict are too long.", "Each holds a version number.", "Check the file's origin."
+        )
+    return {path: of for path, of in entries if isinstance(of, dict)}
 
 
 def _plausible(found: list[StateDict], rest: dict[str, object]) -> tuple[list[StateDict], dict[str, object]]:
@@ -261,4 +297,4 @@ def _plausible(found: list[StateDict], rest: dict[str, object]) -> tuple[list[St
 
 def _known(state: StateDict) -> bool:
     last = state.path.rpartition(".")[2]
-    return not state.path or state.module is not None or last in WEIGHT_KEYS or state.averaged
+    return not state.path or state.modules is not None or last in WEIGHT_KEYS or state.averaged

@@ -17,6 +17,9 @@ from pthway.formats.values import Call, Global, Opaque, PickledDict, PickledSet,
 Constructor = Callable[[tuple[object, ...]], object]
 """Gives a known global's call an inert meaning. Raises `ValueError` when the arguments are not of its form."""
 
+More = Callable[[int], bytes]
+"""Gives at least as many of the bytes that follow, or as many as there are."""
+
 HIGHEST_PROTOCOL: Final = 5
 
 _SHOWN: Final = 60
@@ -88,6 +91,8 @@ class Pickled(NamedTuple):
     """Calls of globals without an inert meaning that Python's pickle would make, in order."""
     classes: tuple[Global, ...]
     """Classes whose objects the pickle carries as data."""
+    globals: tuple[Global, ...] = ()
+    """Every class and function that is named, as it stands there; some names tell the age of the file."""
 
 
 def decode(
@@ -96,22 +101,23 @@ def decode(
     constructors: Mapping[tuple[str, str], Constructor],
     persistent: Callable[[object], object],
     budget: Budget | None = None,
+    more: More | None = None,
 ) -> Pickled:
     """The pickle that begins at *start* of *data*.
 
     *persistent* gives a persistent id its meaning (a storage); *budget* is shared with the other pickles of the
-    file. Raises `NeedMoreBytes` when *data* ends before STOP,
+    file; *more* is asked for what follows *data*. Raises `NeedMoreBytes` when nothing does and STOP was not met,
     `CorruptFile` when the stream breaks a rule of the format, and `LimitExceeded` above the limits.
     """
-    return _Machine(data, start, constructors, persistent, budget or Budget()).run()
+    return _Machine(data, start, constructors, persistent, budget or Budget(), more).run()
 
 
 class _Machine:
     """The stack, the memo, and the position in the stream."""
 
     __slots__ = (
-        "budget", "calls", "classes", "constructors", "copied", "data", "globals", "marks", "memo", "opcode_at", "persistent",
-        "position", "size", "stack",
+        "budget", "calls", "classes", "constructors", "copied", "data", "globals", "marks", "memo", "more", "opcode_at", "persistent",
+        "position", "stack",
     )  # fmt: skip
 
     def __init__(
@@ -121,9 +127,10 @@ class _Machine:
         constructors: Mapping[tuple[str, str], Constructor],
         persistent: Callable[[object], object],
         budget: Budget,
+        more: More | None,
     ) -> None:
-        self.data, self.size, self.position, self.opcode_at = data, len(data), start, start
-        self.constructors, self.persistent, self.budget = constructors, persistent, budget
+        self.data, self.position, self.opcode_at = data, start, start
+        self.constructors, self.persistent, self.budget, self.more = constructors, persistent, budget, more
         self.stack: list[object] = []
         """The values since the last mark."""
         self.marks: list[list[object]] = []
@@ -136,11 +143,12 @@ class _Machine:
 
     def run(self) -> Pickled:
         """Execute opcodes up to STOP."""
-        data, size, table, budget = self.data, self.size, _TABLE, self.budget
+        data, size, table, budget = self.data, len(self.data), _TABLE, self.budget
         for used in range(budget.opcodes):
             at = self.position
             if at >= size:
-                raise NeedMoreBytes(1)
+                self.need(at + 1)
+                data, size = self.data, len(self.data)
             self.opcode_at, self.position = at, at + 1
             opcode = data[at]
             if opcode == _STOP:
@@ -152,8 +160,6 @@ class _Machine:
             try:
                 action(self)
             except IndexError as cause:
-                if self.position > size:
-                    raise NeedMoreBytes(self.position - size) from cause
                 raise self.corrupt("takes more from the stack than lies on it, or a mark for a value") from cause
         raise _too_many(f"has more than {limits.MAX_OPCODES:,} opcodes", "A checkpoint of 100,000 tensors needs about 3 million.")
 
@@ -161,15 +167,22 @@ class _Machine:
         """The value on the stack when STOP is met."""
         if len(self.stack) != 1 or self.marks:
             raise self.corrupt(f"stops with {len(self.stack)} values on the stack")
-        return Pickled(self.stack[0], self.position, tuple(self.calls), tuple(self.classes))
+        return Pickled(self.stack[0], self.position, tuple(self.calls), tuple(self.classes), tuple(Global(*key) for key in self.globals))
 
     # Reading operands
+
+    def need(self, end: int) -> None:
+        """Make sure that the bytes before *end* are there. Raises `NeedMoreBytes`."""
+        missing = end - len(self.data)
+        if missing > 0:
+            self.data += self.more(missing) if self.more else b""
+            if end > len(self.data):
+                raise NeedMoreBytes(end - len(self.data))
 
     def take(self, count: int) -> bytes:
         """The next *count* bytes."""
         end = self.position + count
-        if end > self.size:
-            raise NeedMoreBytes(end - self.size)
+        self.need(end)
         taken = self.data[self.position : end]
         self.position = end
         return taken
@@ -177,16 +190,17 @@ class _Machine:
     def byte(self) -> int:
         """The next byte."""
         at = self.position
-        if at >= self.size:
-            raise NeedMoreBytes(1)
+        if at >= len(self.data):
+            self.need(at + 1)
         self.position = at + 1
         return self.data[at]
 
     def take_text(self, count: int) -> str:
         """The next *count* bytes as text; a long one without a copy on the way."""
         end = self.position + count
-        if count <= limits.MIB or end > self.size:
+        if count <= limits.MIB:
             return self.text(self.take(count))
+        self.need(end)
         begin, self.position = self.position, end
         if _WIDE.search(self.data, begin, end):
             self.budget.widen(count)
@@ -198,22 +212,27 @@ class _Machine:
     def number(self, form: Struct) -> int:
         """The next number in binary form."""
         at = self.position
-        end = at + form.size
-        if end > self.size:
-            raise NeedMoreBytes(form.size)
-        self.position = end
+        end = self.position = at + form.size
+        if end > len(self.data):
+            self.need(end)
         value: int = form.unpack_from(self.data, at)[0]
         return value
 
     def line(self) -> str:
-        """The next line of text, without its newline."""
-        end = self.data.find(b"\n", self.position, self.position + limits.MAX_LINE)
+        """The next line, without its newline, as text."""
+        return self.text(self.line_bytes(limits.MAX_LINE))
+
+    def line_bytes(self, limit: int) -> bytes:
+        """The next line, without its newline."""
+        end, searched = -1, self.position
+        while end < 0 and searched < self.position + limit:
+            self.need(searched + 1)
+            end = self.data.find(b"\n", searched, self.position + limit)
+            searched = len(self.data)
         if end < 0:
-            if len(self.data) - self.position < limits.MAX_LINE:
-                raise NeedMoreBytes(1)
-            raise self.corrupt(f"has a text argument of more than {limits.MAX_LINE} bytes")
+            raise self.corrupt(f"has a text argument of more than {limit:,} bytes")
         raw, self.position = self.data[self.position : end], end + 1
-        return self.text(raw)
+        return raw
 
     def text(self, raw: bytes) -> str:
         """Bytes of a name or string as text; surrogates pass, as pickle itself lets them."""
@@ -249,16 +268,15 @@ class _Machine:
     # Making values
 
     def label(self, module: str, name: str) -> Global:
-        """The label of a global; one object for each name."""
-        key = (_OLD_MODULES.get(module, module), name)
-        found = self.globals.get(key)
+        """The label of a global, under its present name; one object for each."""
+        found = self.globals.get((module, name))
         if found is None:
             if len(module) + len(name) > limits.MAX_LINE:
                 raise self.corrupt(f"names a global by {len(module) + len(name):,} characters")
             self.budget.globals += 1
             if self.budget.globals > limits.MAX_GLOBALS:
                 raise _too_many(f"names more than {limits.MAX_GLOBALS:,} classes and functions", "Honest checkpoints name under 200.")
-            found = self.globals[key] = Global(*key)
+            found = self.globals[module, name] = Global(_OLD_MODULES.get(module, module), name)
         return found
 
     def call(self, target: object, arguments: object) -> object:
@@ -278,6 +296,11 @@ class _Machine:
                 if type(made) is bytes:
                     self.count_copy(len(made))
                 return made
+            match str(target), arguments:
+                case "copyreg._reconstructor", (Global() as kind, Global("builtins", base), state) if base in _BUILTIN_BASES:
+                    return self.new(kind, () if state is None else (state,))
+                case "copyreg.__newobj__", (Global() as kind, *rest):
+                    return self.new(kind, tuple(rest))
         self.budget.calls += 1
         if self.budget.calls > limits.MAX_CALLS:
             raise _too_many(f"makes more than {limits.MAX_CALLS:,} calls of unknown functions", "Data needs none.")
@@ -428,18 +451,21 @@ def _text_or_bytes(raw: bytes) -> str | bytes:
 
 
 def _quoted(m: _Machine) -> None:
-    text = m.line()
-    if len(text) < len("''") or text[0] not in "'\"" or text[-1] != text[0]:
+    quoted = m.line_bytes(limits.MAX_PICKLE_BYTES)
+    if len(quoted) < len("''") or quoted[:1] not in (b"'", b'"') or quoted[-1:] != quoted[:1]:
         raise m.corrupt("has a quoted string without its quotes")
     try:
-        m.push_made(_text_or_bytes(text[1:-1].encode("utf-8").decode("unicode_escape").encode("latin-1")))
+        m.push_made(_text_or_bytes(quoted[1:-1].decode("unicode_escape").encode("latin-1")))
     except UnicodeError as cause:
         raise m.corrupt("has a quoted string with a broken escape") from cause
 
 
 def _unicode_line(m: _Machine) -> None:
     try:
-        m.push_made(m.line().encode("latin-1", "backslashreplace").decode("raw-unicode-escape"))
+        raw = m.line_bytes(limits.MAX_PICKLE_BYTES)
+        if b"\\" in raw:
+            m.budget.widen(len(raw))
+        m.push_made(raw.decode("raw-unicode-escape"))
     except UnicodeError as cause:
         raise m.corrupt("has a string with a broken escape") from cause
 
@@ -587,32 +613,23 @@ def _storage(m: _Machine, identifier: object) -> object:
         raise m.corrupt(f"has a persistent id that is not a storage: {cause}") from cause
 
 
-# The opcodes of every tensor read their operand themselves: a byte after the end is an IndexError, which the position tells apart.
-
-
 def _small_integer(m: _Machine) -> None:
-    at = m.position
-    m.position = at + 1
-    m.stack.append(m.data[at])
+    m.stack.append(m.byte())
 
 
 def _short_recall(m: _Machine) -> None:
-    at = m.position
-    m.position = at + 1
-    _recall(m, m.data[at])
+    _recall(m, m.byte())
 
 
 def _short_store(m: _Machine) -> None:
-    at = m.position
-    m.position = at + 1
-    _store(m, m.data[at])
+    _store(m, m.byte())
 
 
 def _long_store(m: _Machine) -> None:
     at = m.position
     end = m.position = at + 4
-    if end > m.size:
-        raise IndexError
+    if end > len(m.data):
+        m.need(end)
     _store(m, int.from_bytes(m.data[at:end], "little"))
 
 
@@ -650,6 +667,8 @@ def _frame(m: _Machine) -> None:
     length = m.number(_UINT8)
     if length > limits.MAX_PICKLE_BYTES:
         raise m.corrupt(f"has a frame of {length:,} bytes (at most {limits.MAX_PICKLE_BYTES:,})")
+    if m.position + length > len(m.data):
+        raise NeedMoreBytes(m.position + length - len(m.data))
 
 
 _OLD_MODULES: Final = {
@@ -659,6 +678,9 @@ _OLD_MODULES: Final = {
     "numpy._core.numeric": "numpy.core.numeric",
 }
 """Names that changed between Python 2 and 3, and between numpy 1 and 2."""
+
+_BUILTIN_BASES: Final = ("object", "dict", "list", "tuple", "set", "frozenset", "str", "bytes", "int", "float")
+"""What protocols 0 and 1 make an object of: its contents are data. Any other base would be called with them."""
 
 _STOP: Final = ord(".")
 _ACTIONS: Final[Mapping[bytes, Callable[[_Machine], None]]] = {

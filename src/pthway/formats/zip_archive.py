@@ -91,20 +91,21 @@ def read_record(source: FileBytes, record: Record, limit: int) -> bytes:
             f"At most {limit:,} are read of such a record.",
             "Check where the file came from.",
         )
-    if not record.stored and record.size > max(limits.MAX_UNPACKED_FREELY, limits.MAX_UNPACKED_RATIO * record.packed):
-        raise LimitExceeded(
-            f"The record {record.name} of {source.path} grows from {record.packed:,} to {record.size:,} bytes when it is unpacked.",
-            f"Above {limits.MAX_UNPACKED_FREELY:,} bytes at most {limits.MAX_UNPACKED_RATIO}× is unpacked; weights shrink little.",
-            "Check where the file came from.",
-        )
     return b"".join(unpacked(source, record))
 
 
 def unpacked(source: FileBytes, record: Record) -> Iterator[memoryview]:
     """The unpacked bytes of one record in chunks of `file_bytes.CHUNK`, the last one shorter.
 
-    They are to be trusted once the iterator is exhausted: then the checksum was compared. Raises `CorruptFile`.
+    They are to be trusted once the iterator is exhausted: then the checksum was compared. Raises `CorruptFile`, or
+    `LimitExceeded` before anything is unpacked from a record that would grow out of proportion.
     """
+    if not record.stored and record.size > max(limits.MAX_UNPACKED_FREELY, limits.MAX_UNPACKED_RATIO * record.packed):
+        raise LimitExceeded(
+            f"The record {record.name} of {source.path} grows from {record.packed:,} to {record.size:,} bytes when it is unpacked.",
+            f"Above {limits.MAX_UNPACKED_FREELY:,} bytes at most {limits.MAX_UNPACKED_RATIO}× is unpacked; weights shrink little.",
+            "Check where the file came from.",
+        )
     # zlib-ng is four times as fast as the zlib that comes with Python, and takes longer to import than a small record to check.
     crc32 = _lazy.load("zlib_ng.zlib_ng:crc32") if record.size > CHUNK else zlib.crc32
     crc = 0
