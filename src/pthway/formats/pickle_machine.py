@@ -166,7 +166,8 @@ class _Machine:
     def finish(self) -> Pickled:
         """The value on the stack when STOP is met."""
         if len(self.stack) != 1 or self.marks:
-            raise self.corrupt(f"stops with {len(self.stack)} values on the stack")
+            count = len(self.stack) + sum(len(below) + 1 for below in self.marks)
+            raise self.corrupt(f"stops with {count:,} values on the stack")
         return Pickled(self.stack[0], self.position, tuple(self.calls), tuple(self.classes), tuple(Global(*key) for key in self.globals))
 
     # Reading operands
@@ -371,10 +372,10 @@ def _mark(m: _Machine) -> None:
 
 
 def _pop(m: _Machine) -> None:
-    if m.stack:
-        m.stack.pop()
-    else:
+    if m.marks and not m.stack:
         m.pop_mark()
+    else:
+        m.stack.pop()
 
 
 def _pop_mark(m: _Machine) -> None:
