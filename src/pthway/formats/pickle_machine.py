@@ -647,7 +647,7 @@ def _get(m: _Machine) -> None:
 
 def _store(m: _Machine, index: int) -> None:
     if not m.stack:
-        raise m.corrupt("stores the top of an empty stack")
+        raise m.corrupt("takes a mark for a value" if m.marks else "stores the top of an empty stack")
     memo = m.memo
     memo[index] = m.stack[-1]
     if len(memo) > limits.MAX_MEMO:

@@ -70,8 +70,10 @@ def strided(storage: object, offset: object, size: object, stride: object, dtype
     if len(spec.shape) != len(spec.stride):
         raise ValueError(f"shape {list(spec.shape)} and stride {list(spec.stride)} differ in length")
     elements = prod(shape)
-    if (elements or prod(max(size, 1) for size in shape)) * DTYPES[spec.dtype] > limits.MAX_ELEMENTS:
-        raise ValueError(f"shape {list(spec.shape)} has more than 2**63 bytes")
+    if elements > limits.MAX_ELEMENTS:
+        raise ValueError(f"shape {list(spec.shape)} has more than 2**63 elements")
+    if not elements and prod(max(size, 1) for size in shape) * DTYPES[spec.dtype] > limits.MAX_ELEMENTS:
+        raise ValueError(f"shape {list(spec.shape)} has more than 2**63 bytes beside its dimension of none")
     if elements:
         last = spec.offset + sum((n - 1) * step for n, step in zip(spec.shape, spec.stride, strict=True))
         if (last + 1) * DTYPES[spec.dtype] > storage.nbytes:
