@@ -210,6 +210,6 @@ ENTRIES = (
     Entry("source that would run", 86, file(sourced(EVIL.decode())), Read(1, Verdict.DESCRIPTIVE)),
     Entry("yaml bomb beside the weights", 87, files({"config.yaml": BOMB, "model.pth": torch_zip(state())}, "model.pth"), Read(1)),
     Entry("yaml bomb as the weights", 87, file(BOMB, "config.yaml"), Refused(errors.NotWeights, "is text")),
-    Entry("deep json beside the shards", 87, files({"config.json": b"[" * 10**6, **index({"w": "m"}), "m": SAFE}), Read(1)),
-    Entry("deep json as the index", 87, file(b'{"weight_map": ' + b"[" * 10**6, "m.index.json"), broken("no JSON")),
+    Entry("deep json beside the shards", 87, files({"config.json": b"[" * 10**5, **index({"w": "m"}), "m": SAFE}), Read(1)),
+    Entry("deep json as the index", 87, file(b'{"weight_map": ' + b"[" * 10**5, "m.index.json"), broken("no JSON")),
 )  # fmt: skip

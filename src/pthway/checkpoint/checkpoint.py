@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, final
 
 from pthway import _lazy
 from pthway.checkpoint import noted
-from pthway.checkpoint.plain import plain
+from pthway.checkpoint.collector import collector_paused
+from pthway.checkpoint.plain import Plain
 from pthway.checkpoint.prefixes import unwrapped
 from pthway.checkpoint.safety import Safety, judge
 from pthway.checkpoint.state_dicts import StateDict, find, module_versions
@@ -159,6 +160,7 @@ class Checkpoint:
         return text
 
 
+@collector_paused
 def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Open a weights file without torch and without executing anything in it.
 
@@ -173,7 +175,8 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     if (versions := module_versions(noted.read(beside, noted.METADATA))) is not None:
         del beside[noted.METADATA]
         found = [state._replace(metadata=state.metadata or versions) for state in found]
-    extras |= {name: plain(value) for name, value in beside.items() if name not in extras}
+    shown = Plain()
+    extras |= {name: shown.of(value) for name, value in beside.items() if name not in extras}
     return Checkpoint(container, tuple(unwrapped(state) for state in found), extras, judge(container.parts))
 
 

@@ -16,7 +16,7 @@ from pthway.checkpoint.writing.layout import Block, Layout
 from pthway.checkpoint.writing.new_file import destination
 from pthway.checkpoint.writing.sharing import Shared, groups
 from pthway.checkpoint.writing.transfer import transfer
-from pthway.errors import Unrepresentable, UsageError
+from pthway.errors import NoWeights, Unrepresentable, UsageError
 from pthway.formats.tensors import DTYPES, TensorSpec
 
 SHOWN: Final = 4
@@ -90,6 +90,10 @@ def convert(
     target = ENDINGS[place.suffix.lower()]
     state = checkpoint.choose(weights)
     tensors = _strided(state)
+    if not tensors:
+        raise NoWeights(
+            f"{state.path or checkpoint.path} has no tensors.", "A file without weights would be of no use.", "Choose other weights."
+        )
     dtypes = {name: _dtype(name, spec, target, precision) for name, spec in tensors.items()}
     shared = groups(tensors)
     kept, left_behind = ({}, tuple(checkpoint.extras)) if target is Target.NPZ else noted.fitting(checkpoint.extras)

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from pthway.checkpoint.plain import plain
 from pthway.errors import CorruptFile
+from pthway.formats.names import Names
 from pthway.formats.steps import Steps
 from pthway.formats.tensors import AnyTensor, CompositeSpec, TensorSpec
 from pthway.formats.values import Opaque, PickledDict, PickledSet
@@ -36,7 +37,7 @@ def pickled_module(value: object) -> Module | None:
     if isinstance(value, Opaque) and isinstance(value.state, PickledDict):
         names = {key for key in value.state if isinstance(key, str)}
         if {"_parameters", "_modules", "_buffers"} <= names:
-            return Module(str(value.call), value.state)
+            return Module(value.name, value.state)
     return None
 
 
@@ -45,15 +46,16 @@ def module_tree(root: Module) -> dict[str, Module]:
 
     Raises `CorruptFile` for a module inside itself, `LimitExceeded` for a tree that no network has.
     """
-    return dict(_walk(root, "", (), Steps()))
+    return dict(_walk(root, "", (), Steps(), Names()))
 
 
 def module_tensors(modules: dict[str, Module]) -> list[tuple[str, AnyTensor]]:
     """What ``state_dict()`` of the root would hold: parameters and persistent buffers by path, in torch's order."""
-    return [entry for path, held in modules.items() for entry in _own(f"{path}." if path else "", held.state)]
+    names = Names()
+    return [entry for path, held in modules.items() for entry in _own(f"{path}." if path else "", held.state, names)]
 
 
-def _walk(held: Module, path: str, above: tuple[int, ...], steps: Steps) -> Iterator[tuple[str, Module]]:
+def _walk(held: Module, path: str, above: tuple[int, ...], steps: Steps, names: Names) -> Iterator[tuple[str, Module]]:
     if id(held.state) in above:
         raise CorruptFile(
             f"The module at {path[:100]!a} is inside itself.",
@@ -61,19 +63,24 @@ def _walk(held: Module, path: str, above: tuple[int, ...], steps: Steps) -> Iter
             "Check where the file came from.",
         )
     steps.enter(len(above))
+    names.look(len(held.state))
     yield path, held
     children = held.state.get("_modules")
     for name, value in children.pairs if isinstance(children, PickledDict) else ():
         child = pickled_module(value)
         if isinstance(name, str) and child is not None:
-            yield from _walk(child, f"{path}.{name}" if path else name, (*above, id(held.state)), steps)
+            yield from _walk(child, names.join(f"{path}." if path else "", name), (*above, id(held.state)), steps, names)
 
 
-def _own(prefix: str, state: PickledDict) -> Iterator[tuple[str, AnyTensor]]:
+def _own(prefix: str, state: PickledDict, names: Names) -> Iterator[tuple[str, AnyTensor]]:
     volatile = state.get("_non_persistent_buffers_set")
-    skipped = {name for name in volatile.members if isinstance(name, str)} if isinstance(volatile, PickledSet) else set()
+    members = volatile.members if isinstance(volatile, PickledSet) else []
+    names.look(len(state) + len(members))
+    skipped = {name for name in members if isinstance(name, str)}
     for group in ("_parameters", "_buffers"):
         held = state.get(group)
-        for name, value in held.pairs if isinstance(held, PickledDict) else ():
+        pairs = held.pairs if isinstance(held, PickledDict) else []
+        names.look(len(pairs))
+        for name, value in pairs:
             if isinstance(name, str) and isinstance(value, TensorSpec | CompositeSpec) and not (group == "_buffers" and name in skipped):
-                yield prefix + name, value
+                yield names.join(prefix, name), value

@@ -9,9 +9,6 @@ from pthway.formats.values import Global, Opaque, PickledDict, PickledSet, is_se
 MAX_SHOWN: Final = 1000
 """Entries of one list or dictionary that are turned into data; more are counted."""
 
-MAX_VALUES: Final = 200_000
-"""Values of one file that are turned into data: a shared one is shown wherever it stands, which may be 1000**8 times."""
-
 _ARGUMENTS: Final = 8
 """Arguments that are shown of the call that makes an object; a date has seven."""
 
@@ -22,31 +19,76 @@ _PATHS: Final = ("pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.Path", "pa
 
 
 @final
-class Room:
-    """How many more values may be shown. Who shows several values of one file passes the same room for all."""
+class Plain:
+    """Turns values into dictionaries, lists, texts and numbers, as many as are shown of one file.
+
+    A file can refer to one list from everywhere, so that it is small and what it says is endless.
+    """
 
     __slots__ = ("left",)
 
     def __init__(self) -> None:
-        self.left = MAX_VALUES
+        self.left = limits.MAX_SHOWN_CHARACTERS
 
-    def holds(self, count: int) -> bool:
-        """Whether there is room for a container of so many values, which is then taken."""
-        self.left -= 1 + min(count, MAX_SHOWN)
-        return self.left >= 0
+    def of(self, value: object, depth: int = 8) -> object:
+        """*value* as plain data.
 
+        Tensors and objects become a short text in ``<…>``; what is nested deeper than *depth*, or is more than is shown, is ``…``.
+        """
+        self.left -= limits.SHOWN_COST
+        if self.left < 0:
+            return "…"
+        if isinstance(value, str):
+            return self._text(value)
+        if value is None or isinstance(value, bool | float):
+            return value
+        if isinstance(value, PickledDict | PickledSet | Opaque) or is_sequence(value):
+            return self._nested(value, depth) if depth else "…"
+        return _leaf(value)
 
-def plain(value: object, depth: int = 8, room: Room | None = None) -> object:
-    """*value* as dictionaries, lists, texts and numbers.
-
-    Tensors and objects become a short text in ``<…>``; what is nested deeper than *depth*, or more than *room* holds, is shown as ``…``.
-    """
-    room = room or Room()
-    if value is None or isinstance(value, bool | float | str):
+    def _text(self, value: str) -> str:
+        if len(value) > self.left:
+            return f"<text of {len(value):,} characters>"
+        self.left -= len(value)
         return value
-    if isinstance(value, PickledDict | PickledSet | Opaque) or is_sequence(value):
-        return _nested(value, depth, room) if depth else "…"
-    return _leaf(value)
+
+    def _nested(self, value: object, depth: int) -> object:
+        match value:
+            case PickledDict():
+                return self._dictionary(value.pairs, depth)
+            case PickledSet():
+                return self._sequence(value.members, depth)
+            case Opaque():
+                return self._object(value, depth)
+            case list() | tuple():
+                return self._sequence(value, depth)
+        raise TypeError(value)
+
+    def _dictionary(self, pairs: list[tuple[object, object]], depth: int) -> dict[str, object]:
+        shown = {self._key(key, depth): self.of(value, depth - 1) for key, value in pairs[:MAX_SHOWN]}
+        if len(pairs) > MAX_SHOWN:
+            shown["…"] = f"{len(pairs) - MAX_SHOWN:,} more"
+        return shown
+
+    def _key(self, key: object, depth: int) -> str:
+        return self._text(key[: limits.MAX_KEY_LENGTH]) if isinstance(key, str) else str(self.of(key, min(2, depth - 1)))
+
+    def _sequence(self, values: list[object] | tuple[object, ...], depth: int) -> list[object]:
+        shown = [self.of(value, depth - 1) for value in values[:MAX_SHOWN]]
+        return [*shown, f"{len(values) - MAX_SHOWN:,} more"] if len(values) > MAX_SHOWN else shown
+
+    def _object(self, value: Opaque, depth: int) -> object:
+        name = value.name
+        if name in _PATHS:
+            parts = [part for part in value.arguments[:MAX_SHOWN] if isinstance(part, str)]
+            return self._text("/".join(parts).replace("//", "/")) if sum(map(len, parts)) < self.left else "…"
+        if isinstance(value.state, PickledDict):
+            return {"<class>": name, **self._dictionary(value.state.pairs, depth)}
+        if value.pairs:
+            return {"<class>": name, **self._dictionary(value.pairs, depth)}
+        simple = all(isinstance(argument, str | int | float | bool | None) for argument in value.arguments[:_ARGUMENTS])
+        shown = ", ".join(_short(argument) for argument in value.arguments[:_ARGUMENTS]) if simple else ""
+        return f"<{name}({shown})>" if shown else f"<{name}>"
 
 
 def _leaf(value: object) -> object:
@@ -62,51 +104,10 @@ def _leaf(value: object) -> object:
     return f"<{value if isinstance(value, Global) else type(value).__name__}>"
 
 
-def _nested(value: object, depth: int, room: Room) -> object:
-    match value:
-        case PickledDict():
-            return _dictionary(value.pairs, depth, room)
-        case PickledSet():
-            return _sequence(value.members, depth, room)
-        case Opaque():
-            return _object(value, depth, room)
-        case list() | tuple():
-            return _sequence(value, depth, room)
-    raise TypeError(value)
-
-
-def _dictionary(pairs: list[tuple[object, object]], depth: int, room: Room) -> dict[str, object]:
-    if not room.holds(len(pairs)):
-        return {"…": f"{len(pairs):,} more"}
-    shown = {_key(key, room): plain(value, depth - 1, room) for key, value in pairs[:MAX_SHOWN]}
-    if len(pairs) > MAX_SHOWN:
-        shown["…"] = f"{len(pairs) - MAX_SHOWN:,} more"
-    return shown
-
-
-def _key(key: object, room: Room) -> str:
-    return key[: limits.MAX_KEY_LENGTH] if isinstance(key, str) else str(plain(key, 2, room))
-
-
-def _sequence(values: list[object] | tuple[object, ...], depth: int, room: Room) -> list[object]:
-    if not room.holds(len(values)):
-        return [f"{len(values):,} more"]
-    shown = [plain(value, depth - 1, room) for value in values[:MAX_SHOWN]]
-    return [*shown, f"{len(values) - MAX_SHOWN:,} more"] if len(values) > MAX_SHOWN else shown
-
-
-def _object(value: Opaque, depth: int, room: Room) -> object:
-    name = str(value.call)
-    if name in _PATHS:
-        return "/".join(part for part in value.arguments if isinstance(part, str)).replace("//", "/")
-    if isinstance(value.state, PickledDict):
-        return {"<class>": name, **_dictionary(value.state.pairs, depth, room)}
-    if value.pairs:
-        return {"<class>": name, **_dictionary(value.pairs, depth, room)}
-    simple = all(isinstance(argument, str | int | float | bool | None) for argument in value.arguments)
-    shown = ", ".join(_short(argument) for argument in value.arguments[:_ARGUMENTS]) if simple else ""
-    return f"<{name}({shown})>" if shown else f"<{name}>"
-
-
 def _short(value: object) -> str:
     return repr(value[: limits.MAX_KEY_LENGTH]) if isinstance(value, str) else str(_leaf(value) if isinstance(value, int) else value)
+
+
+def plain(value: object, depth: int = 8) -> object:
+    """One value alone as plain data, as `Plain.of` gives it."""
+    return Plain().of(value, depth)

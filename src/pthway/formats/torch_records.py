@@ -32,7 +32,7 @@ def unpickled(
     source: FileBytes, records: Mapping[str, Record], name: str, persistent: Callable[[object], object], nested: Nested | None = None
 ) -> Pickled:
     """The pickle in the record *name*, decoded; the torch files inside it go to *nested*."""
-    content = read_record(source, records[name], limits.MAX_PICKLE_BYTES)
+    content = read_record(source, required(source, records, name), limits.MAX_PICKLE_BYTES)
     try:
         decoded = decode(content, 0, nested.constructors if nested else CONSTRUCTORS, persistent, nested.budget if nested else None)
     except NeedMoreBytes as cause:
@@ -40,6 +40,17 @@ def unpickled(
     if decoded.end != len(content):
         raise corrupt(source, f"has {len(content) - decoded.end:,} bytes after the end of its pickle")
     return decoded
+
+
+def required(source: FileBytes, records: Mapping[str, Record], name: str) -> Record:
+    """The record of a pickle. Raises `CorruptFile` if there is none."""
+    if name not in records:
+        raise CorruptFile(
+            f"{source.path} lacks the record {listed([name.partition('/')[2] or name])}.",
+            "The description of its tensors stands there.",
+            "Download or save it again.",
+        )
+    return records[name]
 
 
 def place(source: FileBytes, records: Mapping[str, Record], name: str, spec: StorageSpec) -> Place:

@@ -7,6 +7,7 @@ from typing import Final
 from pthway.errors import CorruptFile
 from pthway.formats import limits, torch_records
 from pthway.formats.file_bytes import FileBytes
+from pthway.formats.names import Names
 from pthway.formats.nested import Nested
 from pthway.formats.parts import Format, Parts
 from pthway.formats.rebuild import storages
@@ -36,7 +37,7 @@ def read(source: FileBytes, records: Mapping[str, Record]) -> Parts:
     table, persistent = storages()
     if f"{root}/data.pkl" not in records:
         raise CorruptFile(f"{source.path} lacks the record data.pkl.", "TorchScript keeps the module tree there.", "Save it again.")
-    nested = Nested(source, records[f"{root}/data.pkl"].size)
+    nested = Nested(source, torch_records.required(source, records, f"{root}/data.pkl").size)
     module = torch_records.unpickled(source, records, f"{root}/data.pkl", persistent, nested)
     places = {key: torch_records.place(source, records, f"{root}/data/{key}", spec) for key, spec in table.items()}
     constant_table, constant = storages("constants/")
@@ -74,29 +75,30 @@ def _module(value: object, named: _Named) -> tuple[_Pairs, _Pairs]:
     """Parameters and buffers by path, as ``state_dict()`` of the loaded module has them, and the other attributes."""
     tensors: _Pairs = []
     attributes: _Pairs = []
-    for path, kind, name, entry in _walk(value, "", 0, Steps()):
+    for path, kind, name, entry in _walk(value, "", 0, Steps(), Names()):
         weights = named.get(kind)
         if isinstance(entry, TensorSpec | CompositeSpec) and (weights is None or name in weights):
-            tensors.append((path + name, entry))
+            tensors.append((path, entry))
         elif name not in ("training", "_is_full_backward_hook"):
-            attributes.append((path + name, entry))
+            attributes.append((path, entry))
     return tensors, attributes
 
 
-def _walk(value: object, path: str, depth: int, steps: Steps) -> Iterator[tuple[str, str, str, object]]:
-    """Every attribute: the path of its module with a dot, the module's class, its own name, its value."""
+def _walk(value: object, path: str, depth: int, steps: Steps, names: Names) -> Iterator[tuple[str, str, str, object]]:
+    """Every attribute: its path, its module's class, its own name, its value."""
     if not isinstance(value, Opaque) or not isinstance(value.state, PickledDict):
         return
     steps.enter(depth)
+    names.look(len(value.state))
     children = []
     for name, entry in value.state.pairs:
         if isinstance(name, str):
             if isinstance(entry, Opaque) and isinstance(entry.state, PickledDict):
                 children.append((name, entry))
             else:
-                yield path, str(value.call), name, entry
+                yield names.join(path, name), value.name, name, entry
     for name, entry in children:
-        yield from _walk(entry, f"{path}{name}.", depth + 1, steps)
+        yield from _walk(entry, names.join(path, f"{name}."), depth + 1, steps, names)
 
 
 def _code(source: FileBytes, records: Mapping[str, Record], root: str) -> dict[str, str]:
