@@ -194,7 +194,7 @@ class _Finder:
     def walk_dictionary(self, value: PickledDict, path: str, depth: int) -> int:
         """Collect below a dictionary first: if nothing larger is found there, its own tensors are the state dict."""
         own = [(key, tensor) for key, tensor in value.pairs if isinstance(key, str) and isinstance(tensor, TensorSpec | CompositeSpec)]
-        before, kept, hidden = len(self.found), len(self.rest), self.hidden
+        before = len(self.found)
         largest = 0
         for key, entry in value.pairs:
             if not isinstance(entry, TensorSpec | CompositeSpec):
@@ -203,9 +203,6 @@ class _Finder:
                 self.note(self.below(path, key), entry)
         if len(own) > largest:
             left_out = self.left_out(value, path)
-            while len(self.rest) > kept:
-                self.rest.popitem()
-            self.hidden = hidden
             for state in self.found[before:]:
                 left_out[state.path] = f"{len(state.tensors)} tensors in a dictionary of their own"
             del self.found[before:]

@@ -103,7 +103,7 @@ MAX_HEADER_BYTES: Final = 100_000_000
 MAX_JSON_VALUES: Final = 2_000_000
 """Values of one JSON text: a safetensors header has about ten a tensor."""
 
-MAX_JSON_CONTAINERS: Final = 1_000_000
+MAX_JSON_CONTAINERS: Final = 1_100_000
 """Lists and objects of one JSON text: a safetensors header has three a tensor."""
 
 MAX_UNPACKED_FREELY: Final = 64 * MIB

@@ -28,17 +28,22 @@ def root_folder(source: FileBytes, records: Mapping[str, Record]) -> str:
     return roots.pop()
 
 
-def unpickled(
-    source: FileBytes, records: Mapping[str, Record], name: str, persistent: Callable[[object], object], nested: Nested | None = None
-) -> Pickled:
-    """The pickle in the record *name*, decoded; the torch files inside it go to *nested*."""
+def required(source: FileBytes, records: Mapping[str, Record], name: str) -> Record:
+    """The record *name*. Raises `CorruptFile` if there is none."""
     if name not in records:
         raise CorruptFile(
             f"{source.path} lacks the record {listed([name.partition('/')[2] or name])}.",
             "The description of its tensors stands there.",
             "Download or save it again.",
         )
-    content = read_record(source, records[name], limits.MAX_PICKLE_BYTES)
+    return records[name]
+
+
+def unpickled(
+    source: FileBytes, records: Mapping[str, Record], name: str, persistent: Callable[[object], object], nested: Nested | None = None
+) -> Pickled:
+    """The pickle in the record *name*, decoded; the torch files inside it go to *nested*."""
+    content = read_record(source, required(source, records, name), limits.MAX_PICKLE_BYTES)
     try:
         decoded = decode(content, 0, nested.constructors if nested else CONSTRUCTORS, persistent, nested.budget if nested else None)
     except NeedMoreBytes as cause:

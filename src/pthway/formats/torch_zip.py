@@ -28,7 +28,7 @@ def read(source: FileBytes, records: Mapping[str, Record]) -> Parts:
     root = _root(source, records)
     table, persistent = storages()
     byteorder = torch_records.byteorder(source, records, root)
-    nested = Nested(source, records[f"{root}/data.pkl"].size)
+    nested = Nested(source, torch_records.required(source, records, f"{root}/data.pkl").size)
     decoded = nested.joined([torch_records.unpickled(source, records, f"{root}/data.pkl", of_one_type(persistent, table), nested)])
     nested.check_beside(table, byteorder)
     places = {key: torch_records.place(source, records, f"{root}/data/{key}", spec) for key, spec in table.items()}
