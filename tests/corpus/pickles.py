@@ -161,7 +161,7 @@ SHARED = (
     ("name with a terminal escape", 44, label("shop.\x1b[31mNet") + b")R", Read(1, RUNS, r"\\x1b\[31mNet")),
     ("name in another alphabet", 44, label("оs.system") + sequence(text("true")) + b"R", Read(1, RUNS, r"\\u043es\.system")),
     ("name with dots", 44, label("shop.a").replace(b"\na\n", b"\na.b.c\n") + b")R", Read(1, RUNS, r"shop\.a\.b\.c")),
-    ("BUILD that hides a method", 49, call("collections.OrderedDict") + mapping(("items", label("os.system"))) + b"b", Read(1)),
+    ("BUILD that hides a method", 49, call("collections.OrderedDict") + mapping(("items", label("os.system"))) + b"b", Read(1, DESCRIPTIVE)),
     ("BUILD with slots", 49, label("shop.Net") + b")\x81" + sequence(NONE, mapping(("__class__", label("os.system")))) + b"b",
         Read(1, DESCRIPTIVE)),
     ("BUILD with __setstate__", 49, label("shop.Net") + b")\x81" + mapping(("__setstate__", label("os.system"))) + b"b", Read(1,
@@ -323,5 +323,5 @@ ENTRIES = (
     Entry("nested: of no bytes", 55, file(bare(("x", call("torch.storage._load_from_bytes", number(1))))), broken("no bytes")),
     Entry("rebuilt with a foreign class", 57, file(raw(program(mapping(("w", call("torch._tensor._rebuild_from_type_v2",
         label("torch._utils._rebuild_tensor_v2"), label("shop.Tensor"), sequence(storage(), number(0), sequence(number(4)),
-        sequence(number(1)), FALSE, NONE), mapping(("x", label("os.system"))))))))), Read(1)),
+        sequence(number(1)), FALSE, NONE), mapping(("x", label("os.system"))))))))), Read(1, DESCRIPTIVE, "os.system")),
 )  # fmt: skip

@@ -277,7 +277,7 @@ class _Machine:
             self.budget.globals += 1
             if self.budget.globals > limits.MAX_GLOBALS:
                 raise _too_many(f"names more than {limits.MAX_GLOBALS:,} classes and functions", "Honest checkpoints name under 200.")
-            found = self.globals[module, name] = Global(_OLD_MODULES.get(module, module), name)
+            found = self.globals[module, name] = present(Global(module, name))
         return found
 
     def call(self, target: object, arguments: object) -> object:
@@ -344,6 +344,11 @@ def _weight(arguments: tuple[object, ...]) -> int:
         if type(argument) in _COPIED:
             weight += len(argument)  # type: ignore[arg-type]  # each has a length
     return weight
+
+
+def present(named: Global) -> Global:
+    """The global under its name of today."""
+    return Global(_OLD_MODULES.get(named.module, named.module), named.name)
 
 
 def describe(value: object) -> str:

@@ -364,6 +364,32 @@ CONSTRUCTORS: Final[Mapping[tuple[str, str], Constructor]] = {
 """Global → what its call means here."""
 
 
+_LABELS: Final = frozenset((
+    "torch.Tensor", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer", "torch._tensor.Tensor",
+    "torch.strided", "torch.sparse_coo", "torch.sparse_csr", "torch.sparse_csc", "torch.sparse_bsr", "torch.sparse_bsc", "torch.jagged",
+    "torch.contiguous_format", "torch.preserve_format", "torch.channels_last", "torch.channels_last_3d",
+    "torch.per_tensor_affine", "torch.per_tensor_symmetric", "torch.per_channel_affine", "torch.per_channel_symmetric",
+    "torch.per_channel_affine_float_qparams", "torch.storage._load_from_bytes", "numpy.ndarray",
+    *(f"builtins.{name}" for name in ("int", "float", "str", "bool", "list", "tuple", "dict", "set", "bytes", "complex", "object")),
+))  # fmt: skip
+"""Classes and constants that stand in checkpoints as such, and are not called."""
+
+
+_OF_NUMPY: Final = frozenset(
+    ("numpy.dtypes", *(f"numpy.random.{name}" for name in ("_mt19937", "_pcg64", "_philox", "_sfc64", "bit_generator")))
+)
+"""Modules of numpy's classes for types and random states."""
+
+
+def is_structural(named: Global) -> bool:
+    """Whether a global is one that weights and plain data are written with."""
+    try:
+        known = (named.module, named.name) in CONSTRUCTORS or str(named) in _LABELS or named.module in _OF_NUMPY
+        return known or bool(storage_dtype(named))
+    except ValueError:
+        return False
+
+
 def storages(folder: str = "") -> tuple[dict[str, StorageSpec], Callable[[object], StorageSpec]]:
     """A table of storages that fills as persistent ids of the zip form are met, and the function that reads them.
 
