@@ -161,7 +161,12 @@ SHARED = (
     ("name with a terminal escape", 44, label("shop.\x1b[31mNet") + b")R", Read(1, RUNS, r"\\x1b\[31mNet")),
     ("name in another alphabet", 44, label("оs.system") + sequence(text("true")) + b"R", Read(1, RUNS, r"\\u043es\.system")),
     ("name with dots", 44, label("shop.a").replace(b"\na\n", b"\na.b.c\n") + b")R", Read(1, RUNS, r"shop\.a\.b\.c")),
-    ("BUILD that hides a method", 49, call("collections.OrderedDict") + mapping(("items", label("os.system"))) + b"b", Read(1, DESCRIPTIVE)),
+    (
+        "BUILD that hides a method",
+        49,
+        call("collections.OrderedDict") + mapping(("items", label("os.system"))) + b"b",
+        Read(1, DESCRIPTIVE),
+    ),
     ("BUILD with slots", 49, label("shop.Net") + b")\x81" + sequence(NONE, mapping(("__class__", label("os.system")))) + b"b",
         Read(1, DESCRIPTIVE)),
     ("BUILD with __setstate__", 49, label("shop.Net") + b")\x81" + mapping(("__setstate__", label("os.system"))) + b"b", Read(1,
