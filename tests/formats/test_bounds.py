@@ -239,6 +239,15 @@ def test_an_array_whose_type_would_write_a_line_of_its_own_is_refused(tmp_path: 
         pthway.open(tmp_path / "m.npy")
 
 
+def test_names_are_read_up_to_a_number_of_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_NAME_CHARACTERS", 10)
+    torch.save({"abcde": torch.ones(1), "fghij": torch.ones(1)}, tmp_path / "at.pth")
+    assert list(pthway.open(tmp_path / "at.pth")) == ["abcde", "fghij"]
+    torch.save({"abcde": torch.ones(1), "fghijk": torch.ones(1)}, tmp_path / "past.pth")
+    with pytest.raises(errors.LimitExceeded, match="too long together"):
+        pthway.open(tmp_path / "past.pth")
+
+
 def test_a_stride_that_is_never_taken_may_be_any_number(tmp_path: Path) -> None:
     values = torch.arange(6.0)
     torch.save({"a": values.as_strided((2, 1, 3), (3, 2**62, 1))}, tmp_path / "m.pth")

@@ -258,6 +258,12 @@ def _state_dict(
             "Python would keep the last one without a word; which one was meant cannot be known.",
             "Save the state dict again.",
         )
+    if sum(map(len, tensors)) > limits.MAX_NAME_CHARACTERS:
+        raise LimitExceeded(
+            f"The names of {path or 'the state dict'} are too long together.",
+            f"At most {limits.MAX_NAME_CHARACTERS:,} characters are read; 100,000 tensors need about 10 million.",
+            "Check the file's origin.",
+        )
     longest = max(tensors, key=len, default="")
     if len(longest) > limits.MAX_KEY_LENGTH:
         raise LimitExceeded(

@@ -78,7 +78,7 @@ MAX_KEY_LENGTH: Final = 1024
 MAX_PATH: Final = 1024
 """Characters of the path of a dictionary that is walked: the names of all that it lies in."""
 
-MAX_NAME_CHARACTERS: Final = 64 * MIB
+MAX_NAME_CHARACTERS: Final = 32 * MIB
 """Characters of all names in a tree of modules, with `NAME_COST` for each entry: 100,000 tensors need about 10 million."""
 
 NAME_COST: Final = 16
@@ -103,7 +103,7 @@ MAX_HEADER_BYTES: Final = 100_000_000
 MAX_JSON_VALUES: Final = 2_000_000
 """Values of one JSON text: a safetensors header has about ten a tensor."""
 
-MAX_JSON_CONTAINERS: Final = 1_000_000
+MAX_JSON_CONTAINERS: Final = 1_100_000
 """Lists and objects of one JSON text: a safetensors header has three a tensor."""
 
 MAX_UNPACKED_FREELY: Final = 64 * MIB

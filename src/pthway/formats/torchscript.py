@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from pthway.errors import CorruptFile
 from pthway.formats import limits, torch_records
 from pthway.formats.file_bytes import FileBytes
 from pthway.formats.names import Names
@@ -35,8 +34,6 @@ def read(source: FileBytes, records: Mapping[str, Record]) -> Parts:
     root = torch_records.root_folder(source, records)
     version = torch_records.version(source, records, root)
     table, persistent = storages()
-    if f"{root}/data.pkl" not in records:
-        raise CorruptFile(f"{source.path} lacks the record data.pkl.", "TorchScript keeps the module tree there.", "Save it again.")
     nested = Nested(source, torch_records.required(source, records, f"{root}/data.pkl").size)
     module = torch_records.unpickled(source, records, f"{root}/data.pkl", persistent, nested)
     places = {key: torch_records.place(source, records, f"{root}/data/{key}", spec) for key, spec in table.items()}
