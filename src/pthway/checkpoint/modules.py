@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from pthway.checkpoint.plain import plain
+from pthway.checkpoint.plain import Plain
 from pthway.errors import CorruptFile
+from pthway.formats import limits
 from pthway.formats.names import Names
 from pthway.formats.steps import Steps
 from pthway.formats.tensors import AnyTensor, CompositeSpec, TensorSpec
@@ -27,9 +28,10 @@ class Module(NamedTuple):
     state: PickledDict
     """Its ``__dict__``."""
 
-    def attributes(self) -> dict[str, object]:
-        """What its class set on it, such as ``stride`` and ``eps``, as plain data."""
-        return {str(name): plain(value, 4) for name, value in self.state.pairs if name not in _BOOKKEEPING}
+    def attributes(self, shown: Plain) -> dict[str, object]:
+        """What its class set on it, such as ``stride`` and ``eps``, as plain data, as far as *shown* goes for all modules."""
+        named = ((name, value) for name, value in self.state.pairs if isinstance(name, str) and name not in _BOOKKEEPING)
+        return {name[: limits.MAX_KEY_LENGTH]: shown.of(value, 4) for name, value in named}
 
 
 def pickled_module(value: object) -> Module | None:

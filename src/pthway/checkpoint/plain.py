@@ -106,8 +106,3 @@ def _leaf(value: object) -> object:
 
 def _short(value: object) -> str:
     return repr(value[: limits.MAX_KEY_LENGTH]) if isinstance(value, str) else str(_leaf(value) if isinstance(value, int) else value)
-
-
-def plain(value: object, depth: int = 8) -> object:
-    """One value alone as plain data, as `Plain.of` gives it."""
-    return Plain().of(value, depth)
