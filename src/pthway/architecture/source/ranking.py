@@ -1,0 +1,151 @@
+"""Ranks the classes of a source tree by how well the names that they make fit those of a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import heappush, heapreplace
+from typing import TYPE_CHECKING, Final
+
+from pthway.architecture.source.interpreter import Interpreter
+from pthway.architecture.source.library import Library, layer_name
+from pthway.architecture.source.matching import BARE, Fit, Matcher
+from pthway.architecture.source.names import Node, beginnings, module_tree
+from pthway.architecture.source.signature import signature
+from pthway.architecture.source.values import Class, Module, Namespace
+
+if TYPE_CHECKING:
+    from pthway.architecture.difference import Shaped
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many are done, and how many there are."""
+
+FITS: Final = 0.5
+"""Score from which on a class counts as found."""
+_EQUAL: Final = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What is known of the network that a class is sought for."""
+
+    tensors: Mapping[str, Shaped]
+    modules: tuple[str, ...] = ()
+    """Paths of all its modules, where the file lists them."""
+    class_name: str | None = None
+    """The class that the file names, if it is a pickled module."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A class beside the checkpoint."""
+
+    cls: Class
+    pattern: Module
+    prefix: str
+    """What stands before every name of the checkpoint, and not in the class."""
+    node: Node
+    fit: Fit
+    score: float
+    """From 0 to 1: how well the names of the class and of the checkpoint cover each other, shapes included."""
+    named: bool
+    """Whether the file names this class."""
+
+    def order(self) -> tuple[float, bool, int, str, int]:
+        """Return by what candidates are sorted; of equal ones those come first that leave less of themselves unused."""
+        unused = len(self.pattern.optional)
+        return -round(self.score, 9), not self.named, unused, str(self.cls.home.path), self.cls.outline.line
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Classes that make the same names, as far as the source tells: copies and subclasses of one another."""
+
+    members: tuple[Candidate, ...]
+
+    @property
+    def first(self) -> Candidate:
+        """The one that stands for all."""
+        return self.members[0]
+
+
+def rank(library: Library, sought: Sought, top: int, progress: Progress) -> list[Group]:
+    """Return the best *top* groups of classes of *library*, the best first, with all that fit as well as the first.
+
+    Only classes whose score is at least `FITS` are among them.
+    """
+    root = module_tree(sought.tensors, sought.modules)
+    starts = beginnings(root)
+    bounded = [(bound, cls, prefix, node) for cls, names in _attributes(library) for bound, prefix, node in _bounds(names, starts)]
+    bounded = sorted((entry for entry in bounded if entry[0] >= FITS), key=lambda entry: -entry[0])
+    interpreter, matcher = Interpreter(library), Matcher(listed=bool(sought.modules))
+    found: list[Candidate] = []
+    best: list[float] = []
+    for done, (bound, cls, prefix, node) in enumerate(bounded):
+        progress("comparing classes", done, len(bounded))
+        if len(best) == top and bound < best[0]:
+            break  # no class from here on can be among the best
+        pattern = interpreter.pattern(cls)
+        fit = matcher.fit(pattern, node)
+        score = fit.score(node)
+        if score >= FITS:
+            found.append(Candidate(cls, pattern, prefix, node, fit, score, _is_named(cls, sought.class_name)))
+            heappush(best, score) if len(best) < top else heapreplace(best, max(score, best[0]))
+    return _grouped(sorted(_once(found), key=Candidate.order), top)
+
+
+def tied(groups: Sequence[Group]) -> list[Group]:
+    """Return the groups that fit as well as the first one; one group alone is no tie."""
+    if not groups:
+        return []
+    first = groups[0].first
+    return [group for group in groups if first.score - group.first.score < _EQUAL and group.first.named == first.named]
+
+
+def _attributes(library: Library) -> list[tuple[Class, frozenset[str] | None]]:
+    """Return the network classes, each with the names that it may give itself; None where it may give itself any."""
+    found = []
+    for cls in library.classes():
+        if not library.is_module(cls):
+            continue
+        line = library.line(cls)
+        own = [base.outline for base in line if isinstance(base, Class)]
+        anything = any(each.dynamic for each in own) or any(isinstance(base, Namespace) and layer_name(base) != "Module" for base in line)
+        found.append((cls, None if anything else frozenset().union(*(each.attributes for each in own))))
+    return found
+
+
+def _bounds(names: frozenset[str] | None, starts: Sequence[tuple[str, Node]]) -> list[tuple[float, str, Node]]:
+    """Return for each beginning the share of the checkpoint that a class with *names* can explain at most."""
+    if names is None:
+        return [(1.0, prefix, node) for prefix, node in starts]
+    found = []
+    for prefix, node in starts:
+        whole = node.tensors + BARE * node.bare
+        known = sum(child.tensors + BARE * child.bare for name, child in node.children.items() if name in names)
+        found.append((known / whole if whole else 0.0, prefix, node))
+    return found
+
+
+def _is_named(cls: Class, name: str | None) -> bool:
+    return name is not None and name.rpartition(".")[2] == cls.name
+
+
+def _once(found: Sequence[Candidate]) -> list[Candidate]:
+    """Return each class once, with the prefix under which it fits best."""
+    best: dict[int, Candidate] = {}
+    for each in found:
+        key = id(each.cls)
+        if key not in best or best[key].score < each.score:
+            best[key] = each
+    return list(best.values())
+
+
+def _grouped(found: Sequence[Candidate], top: int) -> list[Group]:
+    groups: dict[tuple[float, str, bool, str], list[Candidate]] = {}
+    for each in found:
+        groups.setdefault((round(each.score, 9), each.prefix, each.named, signature(each.pattern)), []).append(each)
+    listed = [Group(tuple(members)) for members in groups.values()]
+    return listed[: max(top, len(tied(listed)))]
+
+
