@@ -35,7 +35,18 @@ def torchvision_networks(draw: random.Random) -> Iterator[Callable[[], nn.Module
         if "quantization" not in builder.__module__:
             families[builder.__module__].append(name)
     for names in families.values():
-        yield lambda names=names: models.get_model(draw.choice(names), weights=None, **_no_backbone(models, name := draw.choice(names)))
+        yield lambda names=names: _torchvision(models, draw.choice(names), draw)
+
+
+def _torchvision(models: Any, name: str, draw: random.Random) -> nn.Module:
+    settings = {"weights": None, "num_classes": draw.choice((7, 21, 91))}
+    accepted = inspect.signature(models.get_model_builder(name)).parameters
+    if "weights_backbone" in accepted:
+        settings["weights_backbone"] = None  # nothing is downloaded
+    try:
+        return models.get_model(name, **settings)
+    except TypeError:
+        return models.get_model(name, weights=None)  # it has no classes
 
 
 def timm_networks(draw: random.Random) -> Iterator[Callable[[], nn.Module]]:
@@ -59,7 +70,9 @@ def transformers_networks(draw: random.Random) -> Iterator[Callable[[], nn.Modul
 def _transformer(draw: random.Random, config_class: Any, heads: list[Any], transformers: Any) -> nn.Module:
     del transformers
     found = [mapping[config_class] for mapping in heads if config_class in mapping.keys()]  # noqa: SIM118  # its own kind of mapping
-    classes = sorted({each for entry in found for each in (entry if isinstance(entry, tuple) else (entry,))}, key=lambda each: each.__name__)
+    classes = sorted(
+        {each for entry in found for each in (entry if isinstance(entry, tuple) else (entry,))}, key=lambda each: each.__name__
+    )
     config = config_class()
     for name in ("num_hidden_layers", "num_layers", "encoder_layers", "decoder_layers", "n_layer"):
         if isinstance(getattr(config, name, None), int):
@@ -81,16 +94,24 @@ def facenet_networks(draw: random.Random) -> Iterator[Callable[[], nn.Module]]:
     yield lambda: parts.RNet(pretrained=False)
 
 
-LIBRARIES = {"torchvision": torchvision_networks, "timm": timm_networks, "transformers": transformers_networks, "facenet_pytorch": facenet_networks}
+LIBRARIES = {
+    "torchvision": torchvision_networks,
+    "timm": timm_networks,
+    "transformers": transformers_networks,
+    "facenet_pytorch": facenet_networks,
+}
 
 
 def small(state: OrderedDict[str, Any]) -> OrderedDict[str, Any]:
-    """The same names, shapes and module list; every tensor shares one number of memory."""
-    found: OrderedDict[str, Any] = OrderedDict(
-        (name, torch.zeros((), dtype=value.dtype).expand(value.shape)) for name, value in state.items() if isinstance(value, torch.Tensor)
-    )
+    """The same names, shapes and module list, in tensors that hold one number each."""
+    found: OrderedDict[str, Any] = OrderedDict((name, _of_shape(value)) for name, value in state.items() if isinstance(value, torch.Tensor))
     vars(found)["_metadata"] = vars(state)["_metadata"]
     return found
+
+
+def _of_shape(like: torch.Tensor) -> torch.Tensor:
+    """A tensor that repeats one number; its storage is as large as readers want it for a tensor of that size."""
+    return torch.zeros(1 + like.numel() // 4000, dtype=like.dtype)[:1].reshape([1] * like.ndim).expand(like.shape)
 
 
 def build(make: Callable[[], nn.Module]) -> nn.Module:
@@ -130,7 +151,9 @@ def main() -> None:
             cls = type(module)
             name = f"{library}_{made:03d}_{cls.__name__}.pth"
             torch.save(state, folder / name)
-            index.append({"file": name, "library": library, "class": cls.__name__, "source": inspect.getsourcefile(cls), "tensors": len(state)})
+            index.append(
+                {"file": name, "library": library, "class": cls.__name__, "source": inspect.getsourcefile(cls), "tensors": len(state)}
+            )
             made += 1
             print(name, len(state), file=sys.stderr)
     (folder / "index.json").write_text(json.dumps({"checkpoints": index, "failed": failed}, indent=1), "utf-8")

@@ -20,7 +20,11 @@ def run(options: Namespace) -> int:
     state = checkpoint.choose(options.weights)
     source = _lazy.load("pthway.architecture.source.finding")
     sought = source.Sought(state.tensors, tuple(state.metadata or ()), state.module)
-    found = source.find(options.folders, sought, top=options.top, progress=_Progress())
+    progress = _Progress()
+    try:
+        found = source.find(options.folders, sought, top=options.top, progress=progress)
+    finally:
+        progress.clear()
     if options.json:
         screen.write_json(_as_data(found))
     else:
@@ -37,11 +41,16 @@ class _Progress:
         self.watched, self.last = screen.person_watches(), time.monotonic()
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        """Say how far it is, a few times a second; a line that is full is cleared."""
+        """Say how far it is, a few times a second."""
         now = time.monotonic()
         if self.watched and now - self.last > _EVERY:
             self.last = now
             screen.overwrite(f"{what}: {done:,} of {total:,}")
+
+    def clear(self) -> None:
+        """Leave nothing behind."""
+        if self.watched:
+            screen.overwrite("")
 
 
 def _print(found: Any, path: Path) -> None:
@@ -110,8 +119,10 @@ def _load(options: Namespace, found: Any) -> int:
     """Import the winner, solve its arguments, and verify that every tensor has its place."""
     where = ", ".join(map(str, options.folders))
     winner = _lazy.load("pthway.architecture.source.decision:decide")(found, options.file, where)
-    model = _lazy.load("pthway.model.loading:load_found", extra="torch")(options.file, winner, options.folders, weights=options.weights)
-    rows = [("loaded", shown(str(model.report.match.architecture.name)))]
+    name = _lazy.load("pthway.architecture.source.reasons:spelling")(winner)
+    factory = _lazy.load("pthway.architecture.resolve:resolve_in")(options.folders, name).factory
+    model = _lazy.load("pthway.model:load", extra="torch")(options.file, factory, weights=options.weights)
+    rows = [("loaded", shown(name))]
     rows += [("argument", shown(str(argument))) for argument in model.arguments.values()]
     screen.facts([*rows, ("signature", shown(str(model.signature)))])
     return 0

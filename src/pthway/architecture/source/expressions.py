@@ -112,11 +112,14 @@ def _with_entry(holder: Value, key: Value, value: Value) -> Value:
 # --- kinds of expressions ---------------------------------------------------------------------------------------------
 
 
+_PLAIN: Final = (bool, int, float)
+
+
 def _constant(_run: Interpreter, node: ast.Constant, _frame: Frame) -> Value:
     value = node.value
     if isinstance(value, str):
         return value[:MAX_TEXT]
-    return value if isinstance(value, bool | int | float | None) else UNKNOWN
+    return value if value is None or isinstance(value, _PLAIN) else UNKNOWN
 
 
 def _name(run: Interpreter, node: ast.Name, frame: Frame) -> Value:

@@ -36,6 +36,8 @@ def outside(run: Interpreter, name: str, call: Call) -> Value:
             return _parameter(call)
         if last in _NORMED:
             return _normed(call.get(0, "module"), _NORMED[last] if "parametrizations" not in name else _PARAMETRIZED, call)
+        if last in ("QuantStub", "DeQuantStub"):
+            return Module(last)
         if last in _FILLED:
             return Data(_shape(call))
         if last in ("zeros_like", "ones_like", "rand_like", "randn_like", "empty_like", "tensor", "arange", "linspace", "full", "eye"):

@@ -6,9 +6,9 @@ from typing import Final
 from pthway.architecture.source import expressions, statements
 from pthway.architecture.source.frame import Frame
 from pthway.architecture.source.layers import torch_layer
-from pthway.architecture.source.library import MISSING, Constant, Library, layer_name
+from pthway.architecture.source.library import MISSING, Constant, Library, brings_tensors, layer_name
 from pthway.architecture.source.limits import MAX_CALLS, MAX_STEPS
-from pthway.architecture.source.outline import imports, parsed
+from pthway.architecture.source.outline import Outline, imports, parsed
 from pthway.architecture.source.values import (
     BUILDERS,
     UNKNOWN,
@@ -45,6 +45,7 @@ class Interpreter:
         self.steps = 0
         self.depth = 0
         self._made: dict[object, Module] = {}
+        self._given: dict[object, Value] = {}
         self._constants: dict[tuple[int, str], Value] = {}
         self._active: list[int] = []
 
@@ -113,7 +114,7 @@ class Interpreter:
             elif (layer := layer_name(base)) is not None:
                 instance.take(torch_layer(layer, call))
                 return
-            elif base.name.rpartition(".")[2] not in _BARE:
+            elif brings_tensors(base):
                 instance.open = True  # nobody here knows what it brings
 
     def following(self, cls: Class, after: Class | None) -> tuple[Class | Namespace, ...]:
@@ -126,6 +127,16 @@ class Interpreter:
         """Return what a function of the tree gives for *call*; *first* is its first argument, if a dot gave one."""
         if self.depth >= MAX_CALLS:
             return UNKNOWN
+        if first is not MISSING or function.around is not None or call.open:
+            return self._follow(function, call, first)
+        key = _key(function, call)
+        if key is None:
+            return self._follow(function, call, first)
+        if key not in self._given:
+            self._given[key] = self._follow(function, call, first)
+        return self._given[key]
+
+    def _follow(self, function: Function, call: Call, first: Value) -> Value:
         frame = Frame(function.home, around=function.around, owner=function.owner)
         if first is not MISSING:
             call = Call(Items((first, *call.arguments.items), call.arguments.rest), call.keywords, call.open)
@@ -160,15 +171,22 @@ class Interpreter:
                 value = choice((*call.arguments.rest, UNKNOWN))
             elif name in defaults:
                 default = expressions.evaluate(self, defaults[name], outside)
-                value = _hint(default) if call.open else default
+                value = self._hint(function.home, default) if call.open else default
             else:
-                value = UNKNOWN
+                value = self._hint(function.home, None) if call.open and place else UNKNOWN
             frame.names[name] = value
         if given.vararg is not None:
             rest = (UNKNOWN,) if call.open else call.arguments.rest
             frame.names[given.vararg.arg] = Items(call.arguments.items[len(positional) :], rest)
         if given.kwarg is not None:
             frame.names[given.kwarg.arg] = Table(keywords, (UNKNOWN,) if call.open else ())
+
+    def _hint(self, home: Outline, default: Value) -> Value:
+        """Return what an argument may be that is not known: its default, if that makes modules, or a class that its file passes about."""
+        if default is not None and not isinstance(default, BUILDERS):
+            return UNKNOWN
+        passed = [self.library.the(home.classes[name]) for name in home.passed]
+        return choice((default, *filter(self.library.is_module, passed), UNKNOWN))
 
     # --- names --------------------------------------------------------------------------------------------------------
 
@@ -227,17 +245,8 @@ class Interpreter:
         return Bound(function, cls if "classmethod" in decorators else first)
 
 
-_BARE: Final = frozenset(("object", "ABC", "Generic", "Protocol", "LightningModule", "PyTorchModelHubMixin", "Enum"))
-"""Classes outside the tree that bring no tensors."""
-
-
 def _after(first: Call, second: Call) -> Call:
     return Call(first.arguments.plus(second.arguments), {**first.keywords, **second.keywords}, first.open or second.open)
-
-
-def _hint(default: Value) -> Value:
-    """Return what an argument is that is not known: its default says what it may be, if that is a class or makes modules."""
-    return join(default, UNKNOWN) if isinstance(default, BUILDERS) else UNKNOWN
 
 
 def _either(values: list[Value]) -> Value:
@@ -247,12 +256,21 @@ def _either(values: list[Value]) -> Value:
     return joined
 
 
-def _key(cls: Class, call: Call) -> object | None:
-    """Return what decides the outcome of a construction, or None where that cannot be told by a key."""
+def _key(callee: Class | Function, call: Call) -> object | None:
+    """Return what decides the outcome of a call; None if it may change a module under construction, or has no key."""
     entries = (*call.arguments.items, None, *call.arguments.rest, None, *call.keywords.items(), call.open)
-    key = (id(cls), tuple((type(entry), entry) for entry in entries))
+    if any(map(_may_change, entries)):
+        return None
+    key = (callee, tuple((type(entry), entry) for entry in entries))
     try:
         hash(key)
     except TypeError:
         return None
-    return None if any(isinstance(entry, Instance) for entry in entries) else key
+    return key
+
+
+def _may_change(value: Value) -> bool:
+    if isinstance(value, tuple | Items | Choice):
+        inside = value if isinstance(value, tuple) else value.options if isinstance(value, Choice) else value.every()
+        return any(map(_may_change, inside))
+    return isinstance(value, Instance | Bound | Table)

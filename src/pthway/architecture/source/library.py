@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from pthway.architecture.source.layers import is_layer
-from pthway.architecture.source.outline import ClassOutline, Import, Outline, dotted, parsed
+from pthway.architecture.source.outline import ClassOutline, Import, Outline, dotted, is_worth_following, parsed
 from pthway.architecture.source.values import Class, File, Function, Namespace, Value
 
 _MAX_HOPS: Final = 12
@@ -41,6 +41,8 @@ class Library:
         self._named: dict[str, list[Outline]] = defaultdict(list)
         self._classes: dict[int, Class] = {}
         self._functions: dict[tuple[int, str], Function | None] = {}
+        self._definitions: dict[tuple[int, str], Value] = {}
+        self._found: dict[tuple[Path, str, int], Outline | None] = {}
         self._lines: dict[int, tuple[Class | Namespace, ...]] = {}
         self.classes_of: dict[str, list[Class]] = defaultdict(list)
         """The classes of each name."""
@@ -66,6 +68,15 @@ class Library:
 
         A constant is returned as its source. `MISSING` if nothing defines it.
         """
+        key = (id(home), name)
+        if key not in self._definitions:
+            found = self._definition(home, name, hops)
+            if hops:
+                return found  # it may have been cut short
+            self._definitions[key] = found
+        return self._definitions[key]
+
+    def _definition(self, home: Outline, name: str, hops: int) -> Value:
         if name in home.classes:
             return self.the(home.classes[name])
         if name in home.functions:
@@ -87,7 +98,7 @@ class Library:
         """Return a function of the file, or a method of *owner*; `MISSING` if its source cannot be followed."""
         key = (id(home) if owner is None else id(owner.outline), name)
         if key not in self._functions:
-            node = parsed(segment)
+            node = parsed(segment) if name == "__init__" or is_worth_following(segment) else None
             self._functions[key] = Function(home, node, owner) if isinstance(node, ast.FunctionDef) else None
         found = self._functions[key]
         return MISSING if found is None else found
@@ -118,6 +129,12 @@ class Library:
         return Namespace(f"{what.module}.{what.attribute}")
 
     def _file(self, home: Outline, module: str, level: int) -> Outline | None:
+        key = (home.path, module, level)
+        if key not in self._found:
+            self._found[key] = self._searched(home, module, level)
+        return self._found[key]
+
+    def _searched(self, home: Outline, module: str, level: int) -> Outline | None:
         parts = module.split(".") if module else []
         folder = home.path.parent
         if level:
@@ -181,6 +198,15 @@ class Library:
         return any(
             layer_name(base) is not None or base.name.endswith(_MODULE_WORDS) for base in self.line(cls) if isinstance(base, Namespace)
         )
+
+
+_BARE: Final = frozenset(("object", "ABC", "Generic", "Protocol", "LightningModule", "PyTorchModelHubMixin", "Enum", "NamedTuple"))
+"""Classes outside the tree that bring no tensors."""
+
+
+def brings_tensors(base: Namespace) -> bool:
+    """Whether a class outside the tree may give its heirs parts that the tree does not tell."""
+    return base.name.rpartition(".")[2] not in _BARE
 
 
 def layer_name(value: Value) -> str | None:

@@ -49,9 +49,7 @@ class Fit(NamedTuple):
     @property
     def explained(self) -> float:
         """What the tensors and modules count that it explains."""
-        return (
-            self.shaped + SHAPELESS * self.named + GUESSED * self.guessed + CONTRADICTED * self.contradicted + BARE * self.bare
-        )
+        return self.shaped + SHAPELESS * self.named + GUESSED * self.guessed + CONTRADICTED * self.contradicted + BARE * self.bare
 
     @property
     def told(self) -> int:

@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import Final
 
 from pthway.architecture.source.files import read
-from pthway.architecture.source.limits import MAX_SEGMENT
+from pthway.architecture.source.limits import MAX_OPTIONS, MAX_SEGMENT
 
 _OF_INTEREST: Final = re.compile(rb"\bclass |\bdef |^(?:from|import) |^\w+ *[:=]", re.MULTILINE)
 _ASSIGNED: Final = re.compile(r"\bself\.(\w+)\s*(?:,|\)|(?::[^=\n]+)?=(?!=))")
 _REGISTERED: Final = re.compile(r"\b(?:add_module|register_\w+|setattr)\(\s*(?:self,\s*)?(?:name\s*=\s*)?[rb]?['\"](\w+)['\"]")
 _DYNAMIC: Final = re.compile(r"\bsetattr\(|\b(?:add_module|register_(?:buffer|parameter|module))\(\s*(?!['\"])|\b__dict__\b")
-_FORWARD: Final = re.compile(r"^(?:forward\w*|_?load_from_state_dict|_forward\w*|extra_repr|__repr__|__str__)$")
+_PASSED: Final = re.compile(r"(?<=[(,=:\[ ])([A-Z]\w+)(?=\s*[,)}\]]|\n)")
+_CALLED: Final = re.compile(r"\bself\.(\w+)\(")
+_COMPUTING: Final = re.compile(
+    r"^(?:_?forward\w*|\w*state_dict\w*|extra_repr|__(?:repr|str)__|post_init|reset_parameters|\w*init\w*_weights?\w*|from_pretrained|generate)$"
+)
+"""Methods that compute, fill parameters with numbers or describe: they make no modules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ class ClassOutline:
     attributes: frozenset[str] = frozenset()
     """Names that ``self`` is given somewhere in the class."""
     dynamic: bool = False
-    """Whether it gives ``self`` names that are put together."""
+    """Whether its constructor gives ``self`` names that are put together."""
 
 
 @dataclass(slots=True, eq=False)
@@ -59,6 +64,8 @@ class Outline:
     classes: dict[str, ClassOutline] = field(default_factory=dict)
     functions: dict[str, str] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
+    passed: tuple[str, ...] = ()
+    """Classes of the file that stand in it as an argument or a value: what a constructor may be given to build with."""
 
 
 def outline(path: Path) -> Outline | str:
@@ -82,6 +89,8 @@ def outline(path: Path) -> Outline | str:
     lines = text.split("\n")
     for node in _statements(tree.body):
         _note(node, found, lines)
+    passed = dict.fromkeys(name for name in _PASSED.findall(text) if name in found.classes)
+    found.passed = tuple(passed)[:MAX_OPTIONS]
     return found
 
 
@@ -128,14 +137,27 @@ def _class(node: ast.ClassDef, lines: list[str]) -> ClassOutline:
     text = "\n".join(lines[node.lineno - 1 : node.end_lineno])
     bases = tuple(dotted(base) for base in node.bases)
     names = frozenset((*_ASSIGNED.findall(text), *_REGISTERED.findall(text)))
-    found = ClassOutline(node.name, node.lineno, bases, attributes=names, dynamic=_DYNAMIC.search(text) is not None)
+    found = ClassOutline(node.name, node.lineno, bases, attributes=names)
     for inner in _statements(node.body):
         if isinstance(inner, ast.FunctionDef):
-            if not _FORWARD.match(inner.name):
+            if not _COMPUTING.match(inner.name):
                 found.methods[inner.name] = _segment(inner, lines)
         else:
             found.constants |= _constants(inner, lines)
+    found.dynamic = any(_DYNAMIC.search(found.methods[name]) for name in _constructing(found.methods))
     return found
+
+
+def _constructing(methods: dict[str, str]) -> set[str]:
+    """Return the methods that the constructor calls, and those that they call."""
+    reached: set[str] = set()
+    waiting = ["__init__"]
+    while waiting:
+        name = waiting.pop()
+        if name in methods and name not in reached:
+            reached.add(name)
+            waiting += _CALLED.findall(methods[name])
+    return reached
 
 
 def _segment(node: ast.FunctionDef, lines: list[str]) -> str:
@@ -162,6 +184,18 @@ def dotted(node: ast.expr) -> str:
     if isinstance(node, ast.Subscript):  # Generic[T], Base[Config]
         return dotted(node.value) if not parts else ""
     return ".".join(reversed([*parts, node.id])) if isinstance(node, ast.Name) else ""
+
+
+_MAKES: Final = re.compile(
+    r"\bself\.\w+(?:\[[^\]\n]*\])?\s*(?::[^=\n]*)?=(?!=)|\bsetattr\(|\badd_module\(|\bregister_\w+\(|\.(?:append|extend)\("
+    r"|\bnn\.|Module|Sequential|Linear|Conv|Norm|Partial|partial"
+)
+_SHORT: Final = 1500
+
+
+def is_worth_following(segment: str) -> bool:
+    """Whether a function may make modules, or is so short that it may as well be followed for what it returns."""
+    return len(segment) <= _SHORT or _MAKES.search(segment) is not None
 
 
 def parsed(segment: str) -> ast.stmt | None:

@@ -8,11 +8,12 @@ from heapq import heappush, heapreplace
 from typing import TYPE_CHECKING, Final
 
 from pthway.architecture.source.interpreter import Interpreter
-from pthway.architecture.source.library import Library, layer_name
+from pthway.architecture.source.layers import torch_layer
+from pthway.architecture.source.library import Library, brings_tensors, layer_name
 from pthway.architecture.source.matching import BARE, Fit, Matcher
 from pthway.architecture.source.names import Node, beginnings, module_tree
 from pthway.architecture.source.signature import signature
-from pthway.architecture.source.values import Class, Module, Namespace
+from pthway.architecture.source.values import CONTAINERS, Call, Class, Module
 
 if TYPE_CHECKING:
     from pthway.architecture.difference import Shaped
@@ -104,15 +105,21 @@ def tied(groups: Sequence[Group]) -> list[Group]:
 
 def _attributes(library: Library) -> list[tuple[Class, frozenset[str] | None]]:
     """Return the network classes, each with the names that it may give itself; None where it may give itself any."""
-    found = []
-    for cls in library.classes():
-        if not library.is_module(cls):
-            continue
-        line = library.line(cls)
-        own = [base.outline for base in line if isinstance(base, Class)]
-        anything = any(each.dynamic for each in own) or any(isinstance(base, Namespace) and layer_name(base) != "Module" for base in line)
-        found.append((cls, None if anything else frozenset().union(*(each.attributes for each in own))))
-    return found
+    return [(cls, _names(library, cls)) for cls in library.classes() if library.is_module(cls)]
+
+
+def _names(library: Library, cls: Class) -> frozenset[str] | None:
+    names: frozenset[str] = frozenset()
+    for base in library.line(cls):
+        if isinstance(base, Class):
+            if base.outline.dynamic:
+                return None
+            names |= base.outline.attributes
+        elif (layer := layer_name(base)) in CONTAINERS or (layer is None and brings_tensors(base)):
+            return None
+        elif layer is not None:
+            names |= torch_layer(layer, Call(open=True)).parts.keys()
+    return names
 
 
 def _bounds(names: frozenset[str] | None, starts: Sequence[tuple[str, Node]]) -> list[tuple[float, str, Node]]:
@@ -147,5 +154,3 @@ def _grouped(found: Sequence[Candidate], top: int) -> list[Group]:
         groups.setdefault((round(each.score, 9), each.prefix, each.named, signature(each.pattern)), []).append(each)
     listed = [Group(tuple(members)) for members in groups.values()]
     return listed[: max(top, len(tied(listed)))]
-
-

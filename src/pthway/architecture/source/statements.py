@@ -22,12 +22,12 @@ def follow(run: Interpreter, body: Sequence[ast.stmt], frame: Frame) -> bool:
         if isinstance(node, ast.Return):
             frame.returned.append(None if node.value is None else evaluate(run, node.value, frame))
             return True
-        if isinstance(node, ast.Raise | ast.Continue | ast.Break):
+        if isinstance(node, (ast.Raise, ast.Continue, ast.Break)):
             return True
         if isinstance(node, ast.If):
             if _branch(run, node, frame):
                 return True
-        elif isinstance(node, ast.With | ast.AsyncWith):
+        elif isinstance(node, (ast.With, ast.AsyncWith)):
             if follow(run, node.body, frame):
                 return True
         elif isinstance(node, ast.Try):
@@ -61,7 +61,7 @@ def _simple(run: Interpreter, node: ast.stmt, frame: Frame) -> None:
             _delete(run, target, frame)
     elif isinstance(node, ast.Match):
         _cases(run, node, frame)
-    elif isinstance(node, ast.ClassDef | ast.Import | ast.ImportFrom):
+    elif isinstance(node, (ast.ClassDef, ast.Import, ast.ImportFrom)):
         _local(run, node, frame)
 
 
