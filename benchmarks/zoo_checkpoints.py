@@ -128,7 +128,7 @@ def main() -> None:
     folder, count, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     warnings.simplefilter("ignore")
     draw = random.Random(seed)
-    torch.set_grad_enabled(False)  # noqa: FBT003  # torch's signature
+    torch.set_grad_enabled(False)  # torch's signature
     index, failed = [], []
     makers = {name: list(of(draw)) for name, of in LIBRARIES.items()}
     for makers_of in makers.values():

@@ -83,16 +83,16 @@ def load(
     """The network of *architecture* with the weights of *path*, in evaluation mode, ready to predict.
 
     *architecture* is a class, a factory function, ``"file.py:Name"``, ``"package.module:Name"``, or a folder: then the one class in
-    its Python files that fits is found without running them, and only its file is imported. Constructor *arguments* that
-    are left out are solved from the weights; ``model.arguments`` says of each where its value came from. *weights* chooses among
+    its Python files that fits is found without running them, and only its file is imported. Constructor *arguments* that are left
+    out are solved from the weights; ``model.arguments`` says of each where its value came from. *weights* chooses among
     several state dicts (``"ema"``, ``"raw"`` or a path in the file), *rename* maps names of the file to the architecture's
     (``{"old": "new"}``, or ``{"old.": "new."}`` for all below), *labels* names the classes of the output. With
     ``strict=False`` what fits is loaded, and ``model.report`` lists the rest. An architecture whose own arguments have one of these
     names is passed as a `functools.partial`.
 
     Nothing in the file is executed, and its bytes are mapped rather than copied where their type is the class's. Raises the
-    errors of `pthway.open`; `AmbiguousArchitecture` when several classes of a folder fit; `AmbiguousWeights` when several state dicts fit; `UnsafeFile` when unpickling the file would run
-    code; `WholeModule` or `ArchitectureNotFound` without an architecture; `Mismatch` with the cause when nothing fits;
+    errors of `pthway.open`; `AmbiguousArchitecture` when several classes of a folder fit; `AmbiguousWeights` when several state
+    dicts fit; `UnsafeFile` when unpickling the file would run code; `WholeModule` or `ArchitectureNotFound` without an architecture; `Mismatch` with the cause when nothing fits;
     `UnsolvedArguments` when the weights do not settle an argument. Warns (`PthwayWarning`) of NaN or infinity in the weights.
 
     >>> model = pthway.load("simple_mlp.pth", SimpleMLP)

@@ -104,9 +104,9 @@ def _with_entry(holder: Value, key: Value, value: Value) -> Value:
         if isinstance(key, str | int) and ANY not in str(key) and len(holder.entries) < MAX_ITEMS:
             return Table({**holder.entries, key: value}, holder.rest)
         return Table(holder.entries, (*holder.rest, value))
-    names = {True: lambda: str(key), False: lambda: NUMBER if holder.kind in ("Sequential", "ModuleList") else ANY}
-    known = isinstance(key, str | int)
-    return holder.having(names[known](), value, optional=not known or ANY in str(key))
+    if isinstance(key, (str, int)):
+        return holder.having(str(key), value, optional=ANY in str(key))
+    return holder.having(NUMBER if holder.kind in ("Sequential", "ModuleList") else ANY, value, optional=True)
 
 
 # --- kinds of expressions ---------------------------------------------------------------------------------------------
@@ -163,48 +163,45 @@ def _inherited(run: Interpreter, holder: Super, name: str) -> Value:
 def _call(run: Interpreter, node: ast.Call, frame: Frame) -> Value:
     run.step()
     if isinstance(node.func, ast.Attribute):
-        holder = evaluate(run, node.func.value, frame)
-        if isinstance(holder, Super) or node.func.attr == "__init__":
-            done, value = _constructor(run, node, holder, frame)
-            if done:
-                return value
-        call = _arguments(run, node, frame)
-        name = node.func.attr
-        if name in CHANGING and isinstance(holder, Instance | Items | Table | Module):
-            after = changed(holder, name, call)
-            if after is not None:
-                if after is not holder:
-                    assign(run, node.func.value, after, frame)
-                return method(holder, name, call)
-        found = method(holder, name, call)
-        if found is not UNKNOWN:
-            return found
-        callee = attribute(run, holder, name)
-    else:
-        callee, call = evaluate(run, node.func, frame), _arguments(run, node, frame)
+        return _method_call(run, node, node.func, frame)
+    callee = evaluate(run, node.func, frame)
+    return _called(run, callee, _arguments(run, node, frame), frame)
+
+
+def _called(run: Interpreter, callee: Value, call: Call, frame: Frame) -> Value:
     if isinstance(callee, Builtin):
         if callee.name == "super":
             return _super(call, frame)
         known = FUNCTIONS.get(callee.name)
         return UNKNOWN if known is None else known(run, call)
-    if isinstance(callee, Namespace):
-        found = outside(run, callee.name, call)
-        return run.call(callee, call) if found is UNKNOWN else found
-    return run.call(callee, call)
+    found = outside(run, callee.name, call) if isinstance(callee, Namespace) else UNKNOWN
+    return run.call(callee, call) if found is UNKNOWN else found
 
 
-def _constructor(run: Interpreter, node: ast.Call, holder: Value, frame: Frame) -> tuple[bool, Value]:
-    """Follow ``super().__init__(…)`` and ``Base.__init__(self, …)``."""
-    if not isinstance(node.func, ast.Attribute) or node.func.attr != "__init__":
-        return False, None
+def _method_call(run: Interpreter, node: ast.Call, func: ast.Attribute, frame: Frame) -> Value:
+    holder, name = evaluate(run, func.value, frame), func.attr
     call = _arguments(run, node, frame)
+    if name == "__init__" and _initialised(run, holder, call):
+        return None
+    if name in CHANGING and isinstance(holder, (Instance, Items, Table, Module)):
+        after = changed(holder, name, call)
+        if after is not None:
+            if after is not holder:
+                assign(run, func.value, after, frame)
+            return method(holder, name, call)
+    found = method(holder, name, call)
+    return found if found is not UNKNOWN else _called(run, attribute(run, holder, name), call, frame)
+
+
+def _initialised(run: Interpreter, holder: Value, call: Call) -> bool:
+    """Whether this was ``super().__init__(…)`` or ``Base.__init__(self, …)``, which is then followed."""
     if isinstance(holder, Super):
         if isinstance(holder.instance, Instance):
             run.initialise(holder.instance, holder.after, call)
-        return True, None
+        return True
     first = call.arguments.items[0] if call.arguments.items else None
     if not isinstance(first, Instance):
-        return False, None
+        return False
     rest = Call(Items(call.arguments.items[1:], call.arguments.rest), call.keywords, call.open)
     line = run.library.line(first.cls)
     if isinstance(holder, Class) and holder in line:
@@ -215,7 +212,7 @@ def _constructor(run: Interpreter, node: ast.Call, holder: Value, frame: Frame) 
         made = run.call(holder, rest)
         if isinstance(made, Module):
             first.take(made)
-    return True, None
+    return True
 
 
 def _super(call: Call, frame: Frame) -> Super:

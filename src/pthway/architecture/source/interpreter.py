@@ -106,10 +106,10 @@ class Interpreter:
             if isinstance(base, Class):
                 if "__init__" in base.outline.methods:
                     found = self.library.function(base.home, "__init__", base.outline.methods["__init__"], base)
-                    if found is MISSING:
-                        instance.open = True
-                    else:
+                    if isinstance(found, Function):
                         self.invoke(found, call, instance)
+                    else:
+                        instance.open = True  # too long to be followed
                     return
             elif (layer := layer_name(base)) is not None:
                 instance.take(torch_layer(layer, call))
@@ -231,7 +231,7 @@ class Interpreter:
                 continue
             if name in base.outline.methods:
                 found = self.library.function(base.home, name, base.outline.methods[name], base)
-                return UNKNOWN if found is MISSING else self._method(found, first, cls)
+                return self._method(found, first, cls) if isinstance(found, Function) else UNKNOWN
             if name in base.outline.constants:
                 return self.known(Constant(base.home, base.outline.constants[name].strip()))
         return UNKNOWN

@@ -1,7 +1,7 @@
 """What a loop goes through."""
 
 from pthway.architecture.source.limits import MAX_UNROLLED
-from pthway.architecture.source.values import UNKNOWN, Items, Module, NUMBER, Table, Value, choice
+from pthway.architecture.source.values import NUMBER, UNKNOWN, Items, Module, Table, Value, choice
 
 
 def rounds(value: Value) -> tuple[tuple[Value, ...], Value | None]:

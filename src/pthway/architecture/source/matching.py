@@ -143,8 +143,8 @@ def _agrees(pattern: str, name: str) -> bool:
         return False
     rest = name[len(first) : len(name) - len(last)]
     for text in middle:
-        before, found, rest = rest.partition(text) if text else ("", "", rest)
-        if text and not found:
+        _, found, rest = rest.partition(text) if text else ("", ANY, rest)
+        if not found:
             return False
     return True
 

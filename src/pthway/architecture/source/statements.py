@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from pthway.architecture.source.expressions import assign, evaluate, function_of
 from pthway.architecture.source.iteration import rounds
-from pthway.architecture.source.values import UNKNOWN, Instance, truth
+from pthway.architecture.source.values import UNKNOWN, truth
 
 if TYPE_CHECKING:
     from pthway.architecture.source.frame import Frame
@@ -17,52 +17,60 @@ if TYPE_CHECKING:
 
 def follow(run: Interpreter, body: Sequence[ast.stmt], frame: Frame) -> bool:
     """Return whether *body* surely ends the function, by ``return``, ``raise``, or the end of a round of a loop."""
-    for node in body:
-        run.step()
-        if isinstance(node, ast.Return):
-            frame.returned.append(None if node.value is None else evaluate(run, node.value, frame))
-            return True
-        if isinstance(node, (ast.Raise, ast.Continue, ast.Break)):
-            return True
-        if isinstance(node, ast.If):
-            if _branch(run, node, frame):
-                return True
-        elif isinstance(node, (ast.With, ast.AsyncWith)):
-            if follow(run, node.body, frame):
-                return True
-        elif isinstance(node, ast.Try):
-            if follow(run, [*node.body, *node.orelse, *node.finalbody], frame):
-                return True
-        else:
-            _simple(run, node, frame)
+    return any(_ends(run, node, frame) for node in body)
+
+
+def _ends(run: Interpreter, node: ast.stmt, frame: Frame) -> bool:
+    run.step()
+    if isinstance(node, ast.Return):
+        frame.returned.append(None if node.value is None else evaluate(run, node.value, frame))
+        return True
+    if isinstance(node, (ast.Raise, ast.Continue, ast.Break)):
+        return True
+    if isinstance(node, ast.If):
+        return _branch(run, node, frame)
+    if isinstance(node, (ast.With, ast.AsyncWith)):
+        return follow(run, node.body, frame)
+    if isinstance(node, ast.Try):
+        return follow(run, [*node.body, *node.orelse, *node.finalbody], frame)
+    if type(node) in _SIMPLE:
+        _SIMPLE[type(node)](run, node, frame)
     return False
 
 
-def _simple(run: Interpreter, node: ast.stmt, frame: Frame) -> None:
-    if isinstance(node, ast.Expr):
-        evaluate(run, node.value, frame)
-    elif isinstance(node, ast.Assign):
-        value = evaluate(run, node.value, frame)
-        for target in node.targets:
-            assign(run, target, value, frame)
-    elif isinstance(node, ast.AnnAssign) and node.value is not None:
+def _expression(run: Interpreter, node: ast.Expr, frame: Frame) -> None:
+    evaluate(run, node.value, frame)
+
+
+def _assignment(run: Interpreter, node: ast.Assign, frame: Frame) -> None:
+    value = evaluate(run, node.value, frame)
+    for target in node.targets:
+        assign(run, target, value, frame)
+
+
+def _annotated(run: Interpreter, node: ast.AnnAssign, frame: Frame) -> None:
+    if node.value is not None:
         assign(run, node.target, evaluate(run, node.value, frame), frame)
-    elif isinstance(node, ast.AugAssign):
-        changed = ast.BinOp(node.target, node.op, node.value)
-        assign(run, node.target, evaluate(run, changed, frame), frame)
-    elif isinstance(node, ast.For):
-        _loop(run, node, frame)
-    elif isinstance(node, ast.While):
-        _repeat(run, node.body, frame)
-    elif isinstance(node, ast.FunctionDef):
-        frame.names[node.name] = function_of(node, frame)
-    elif isinstance(node, ast.Delete):
-        for target in node.targets:
-            _delete(run, target, frame)
-    elif isinstance(node, ast.Match):
-        _cases(run, node, frame)
-    elif isinstance(node, (ast.ClassDef, ast.Import, ast.ImportFrom)):
-        _local(run, node, frame)
+
+
+def _augmented(run: Interpreter, node: ast.AugAssign, frame: Frame) -> None:
+    assign(run, node.target, evaluate(run, ast.BinOp(node.target, node.op, node.value), frame), frame)
+
+
+def _while(run: Interpreter, node: ast.While, frame: Frame) -> None:
+    _repeat(run, node.body, frame)
+
+
+def _definition(_run: Interpreter, node: ast.FunctionDef, frame: Frame) -> None:
+    frame.names[node.name] = function_of(node, frame)
+
+
+def _class(_run: Interpreter, node: ast.ClassDef, frame: Frame) -> None:
+    frame.names[node.name] = UNKNOWN
+
+
+def _import(run: Interpreter, node: ast.Import | ast.ImportFrom, frame: Frame) -> None:
+    frame.names |= run.imports(node, frame)
 
 
 def _branch(run: Interpreter, node: ast.If, frame: Frame) -> bool:
@@ -116,20 +124,24 @@ def _repeat(run: Interpreter, body: Sequence[ast.stmt], frame: Frame, target: as
     frame.join(start)
 
 
-def _delete(run: Interpreter, target: ast.expr, frame: Frame) -> None:
-    if isinstance(target, ast.Name):
-        frame.names.pop(target.id, None)
-    elif isinstance(target, ast.Attribute):
-        holder = evaluate(run, target.value, frame)
-        if isinstance(holder, Instance):
-            holder.set(target.attr, None)
-        else:
+def _delete(run: Interpreter, node: ast.Delete, frame: Frame) -> None:
+    for target in node.targets:
+        if isinstance(target, (ast.Name, ast.Attribute)):
             assign(run, target, None, frame)
 
 
-def _local(run: Interpreter, node: ast.ClassDef | ast.Import | ast.ImportFrom, frame: Frame) -> None:
-    if isinstance(node, ast.ClassDef):
-        frame.names[node.name] = UNKNOWN
-        return
-    for name, value in run.imports(node, frame).items():
-        frame.names[name] = value
+_SIMPLE: Final[dict[type[ast.stmt], Callable[[Interpreter, Any, Frame], None]]] = {
+    ast.Expr: _expression,
+    ast.Assign: _assignment,
+    ast.AnnAssign: _annotated,
+    ast.AugAssign: _augmented,
+    ast.For: _loop,
+    ast.While: _while,
+    ast.FunctionDef: _definition,
+    ast.ClassDef: _class,
+    ast.Import: _import,
+    ast.ImportFrom: _import,
+    ast.Delete: _delete,
+    ast.Match: _cases,
+}
+"""Statements after which the next one is followed, whatever they do."""
