@@ -92,8 +92,9 @@ def load(
 
     Nothing in the file is executed, and its bytes are mapped rather than copied where their type is the class's. Raises the
     errors of `pthway.open`; `AmbiguousArchitecture` when several classes of a folder fit; `AmbiguousWeights` when several state
-    dicts fit; `UnsafeFile` when unpickling the file would run code; `WholeModule` or `ArchitectureNotFound` without an architecture; `Mismatch` with the cause when nothing fits;
-    `UnsolvedArguments` when the weights do not settle an argument. Warns (`PthwayWarning`) of NaN or infinity in the weights.
+    dicts fit; `UnsafeFile` when unpickling the file would run code; `WholeModule` or `ArchitectureNotFound` without an architecture;
+    `Mismatch` with the cause when nothing fits; `UnsolvedArguments` when the weights do not settle an argument. Warns
+    (`PthwayWarning`) of NaN or infinity in the weights.
 
     >>> model = pthway.load("simple_mlp.pth", SimpleMLP)
     >>> model.predict(x).label

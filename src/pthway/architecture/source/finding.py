@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pthway.architecture.source.files import python_files
+from pthway.architecture.source.interpreter import Interpreter
 from pthway.architecture.source.library import Library
 from pthway.architecture.source.outline import Outline, outline
 from pthway.architecture.source.ranking import Group, Progress, Sought, rank
@@ -48,7 +49,7 @@ def find(roots: Sequence[Path], sought: Sought, *, top: int = 5, progress: Progr
     Raises `ArchitectureNotFound` if there is no Python file.
     """
     library, left_out = read_library([root.absolute() for root in roots], progress)
-    groups = rank(library, sought, top, progress)
+    groups = rank(Interpreter(library), sought, top, progress)
     classes = sum(map(library.is_module, library.classes()))
     return Found(tuple(groups), len(library.files), classes, left_out)
 

@@ -1,6 +1,7 @@
 """Follows constructors through their source, to say which modules they make. Nothing is executed: values are what can be known."""
 
 import ast
+import re
 from typing import Final
 
 from pthway.architecture.source import expressions, statements
@@ -26,11 +27,16 @@ from pthway.architecture.source.values import (
     Table,
     Value,
     choice,
+    each,
     join,
 )
 
 _INSIDE_ITSELF: Final = 3
 """How often a class may be under construction inside itself."""
+
+
+_MAX_FACTORIES: Final = 100
+"""Functions of one file that are followed for what they build."""
 
 
 class _Exhausted(Exception):
@@ -53,6 +59,19 @@ class Interpreter:
         """Return what *cls* makes when nothing is known of its arguments."""
         self.steps, self.depth, self._active = 0, 0, []
         return self.construct(cls, Call(open=True))
+
+    def factory_patterns(self, cls: Class) -> list[Module]:
+        """Return what the functions of the file that build *cls* make of it, when nothing is known of their own arguments."""
+        found: list[Module] = []
+        for name in _users(cls)[:_MAX_FACTORIES]:
+            function = self.library.function(cls.home, name, cls.home.functions[name], None)
+            self.steps, self.depth, self._active = 0, 0, []
+            try:
+                made = self.invoke(function, Call(open=True)) if isinstance(function, Function) else None
+            except (_Exhausted, RecursionError):
+                continue
+            found += [option for option in each(made) if isinstance(option, Module) and option.home is cls]
+        return found
 
     def step(self) -> None:
         """Count one step. Raises `_Exhausted`."""
@@ -247,6 +266,19 @@ class Interpreter:
 
 def _after(first: Call, second: Call) -> Call:
     return Call(first.arguments.plus(second.arguments), {**first.keywords, **second.keywords}, first.open or second.open)
+
+
+def _users(cls: Class) -> list[str]:
+    """Return the functions of the file that name *cls*, and those that name these."""
+    found: dict[str, None] = {}
+    waiting = [cls.name]
+    while waiting:
+        word = re.compile(rf"\b{re.escape(waiting.pop())}\b")
+        for name, segment in cls.home.functions.items():
+            if name not in found and word.search(segment):
+                found[name] = None
+                waiting.append(name)
+    return list(found)
 
 
 def _either(values: list[Value]) -> Value:

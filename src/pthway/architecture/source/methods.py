@@ -18,6 +18,7 @@ from pthway.architecture.source.values import (
     Value,
     Weight,
     choice,
+    each,
 )
 
 CHANGING: Final = frozenset(
@@ -119,6 +120,8 @@ def method(holder: Value, name: str, call: Call) -> Value:
         return _TABLE[name](holder, call) if name in _TABLE else UNKNOWN
     if isinstance(holder, Module) and holder.kind in ("ModuleDict", "ParameterDict") and name in ("items", "values", "keys"):
         return _TABLE[name](Table(holder.parts), call)
+    if isinstance(holder, Module) and name in ("named_children", "children", "modules"):
+        return _children(holder, name)
     if isinstance(holder, str):
         return _text(holder, name, call)
     if isinstance(holder, Items) and name == "pop":
@@ -128,6 +131,15 @@ def method(holder: Value, name: str, call: Call) -> Value:
     if isinstance(holder, Module) and name in ("to", "cuda", "half", "float", "eval", "train", "requires_grad_", "cpu"):
         return holder
     return Data() if isinstance(holder, Data | Weight) else UNKNOWN
+
+
+def _children(holder: Module, name: str) -> Value:
+    parts = {key: part for key, part in holder.parts.items() if any(isinstance(option, Module) for option in each(part))}
+    known = {key: part for key, part in parts.items() if key not in holder.optional and ANY not in key}
+    rest = (*(part for key, part in parts.items() if key not in known), *((UNKNOWN,) if holder.open or name == "modules" else ()))
+    if name == "named_children":
+        return Items(tuple(Items(pair) for pair in known.items()), tuple(Items((UNKNOWN, part)) for part in rest))
+    return Items(tuple(known.values()), rest)
 
 
 def _text(holder: str, name: str, call: Call) -> Value:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from heapq import heappush, heapreplace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from pthway.architecture.source.interpreter import Interpreter
@@ -24,6 +23,10 @@ Progress = Callable[[str, int, int], None]
 FITS: Final = 0.5
 """Score from which on a class counts as found."""
 _EQUAL: Final = 1e-9
+_RANGE: Final = 0.25
+"""Classes that cannot come as near to the best are not looked at."""
+_LOOKED_AT: Final = 60
+"""Classes whose factories are followed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,11 @@ class Candidate:
     named: bool
     """Whether the file names this class."""
 
+    @property
+    def potential(self) -> float:
+        """The score if everything that the source leaves open were right."""
+        return self.fit._replace(named=self.fit.named + self.fit.guessed, guessed=0).score(self.node)
+
     def order(self) -> tuple[float, bool, int, str, int]:
         """Return by what candidates are sorted; of equal ones those come first that leave less of themselves unused."""
         unused = len(self.pattern.optional)
@@ -70,29 +78,45 @@ class Group:
         return self.members[0]
 
 
-def rank(library: Library, sought: Sought, top: int, progress: Progress) -> list[Group]:
-    """Return the best *top* groups of classes of *library*, the best first, with all that fit as well as the first.
+def rank(interpreter: Interpreter, sought: Sought, top: int, progress: Progress) -> list[Group]:
+    """Return the best *top* groups of classes of the interpreter's library, the best first, with all that fit as well as the first.
 
     Only classes whose score is at least `FITS` are among them.
     """
     root = module_tree(sought.tensors, sought.modules)
     starts = beginnings(root)
-    bounded = [(bound, cls, prefix, node) for cls, names in _attributes(library) for bound, prefix, node in _bounds(names, starts)]
+    bounded = [(bound, cls, prefix, node) for cls, names in _attributes(interpreter.library) for bound, prefix, node in _bounds(names, starts)]
     bounded = sorted((entry for entry in bounded if entry[0] >= FITS), key=lambda entry: -entry[0])
-    interpreter, matcher = Interpreter(library), Matcher(listed=bool(sought.modules))
+    matcher = Matcher(listed=bool(sought.modules))
     found: list[Candidate] = []
-    best: list[float] = []
+    best = 0.0
     for done, (bound, cls, prefix, node) in enumerate(bounded):
         progress("comparing classes", done, len(bounded))
-        if len(best) == top and bound < best[0]:
-            break  # no class from here on can be among the best
+        if bound < max(FITS, best - _RANGE):
+            break  # no class from here on can come near the best
         pattern = interpreter.pattern(cls)
         fit = matcher.fit(pattern, node)
-        score = fit.score(node)
-        if score >= FITS:
-            found.append(Candidate(cls, pattern, prefix, node, fit, score, _is_named(cls, sought.class_name)))
-            heappush(best, score) if len(best) < top else heapreplace(best, max(score, best[0]))
-    return _grouped(sorted(_once(found), key=Candidate.order), top)
+        candidate = Candidate(cls, pattern, prefix, node, fit, fit.score(node), _is_named(cls, sought.class_name))
+        best = max(best, candidate.score)
+        found.append(candidate)
+    found = _with_factories(found, interpreter, matcher, progress)
+    fitting = [each for each in _once(found) if each.score >= FITS]
+    return _grouped(sorted(fitting, key=Candidate.order), top)
+
+
+def _with_factories(found: list[Candidate], interpreter: Interpreter, matcher: Matcher, progress: Progress) -> list[Candidate]:
+    """Return the candidates again; where a class gets its parts from outside, as the functions of its file build it."""
+    open_ended = sorted((each for each in found if each.fit.guessed), key=lambda each: -each.potential)[:_LOOKED_AT]
+    better = list(found)
+    for done, each in enumerate(open_ended):
+        progress("following factories", done, len(open_ended))
+        if each.potential < max(candidate.score for candidate in better) - _EQUAL:
+            break
+        for pattern in interpreter.factory_patterns(each.cls):
+            fit = matcher.fit(pattern, each.node)
+            if fit.score(each.node) > each.score:
+                better.append(replace(each, pattern=pattern, fit=fit, score=fit.score(each.node)))
+    return better
 
 
 def tied(groups: Sequence[Group]) -> list[Group]:
