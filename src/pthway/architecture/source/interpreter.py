@@ -192,7 +192,7 @@ class Interpreter:
                 default = expressions.evaluate(self, defaults[name], outside)
                 value = self._hint(function.home, default) if call.open else default
             else:
-                value = self._hint(function.home, None) if call.open and place else UNKNOWN
+                value = self._hint(function.home, MISSING) if call.open and place else UNKNOWN
             frame.names[name] = value
         if given.vararg is not None:
             rest = (UNKNOWN,) if call.open else call.arguments.rest
@@ -202,10 +202,11 @@ class Interpreter:
 
     def _hint(self, home: Outline, default: Value) -> Value:
         """Return what an argument may be that is not known: its default, if that makes modules, or a class that its file passes about."""
-        if default is not None and not isinstance(default, BUILDERS):
+        if default is not MISSING and not isinstance(default, BUILDERS):
             return UNKNOWN
         passed = [self.library.the(home.classes[name]) for name in home.passed]
-        return choice((default, *filter(self.library.is_module, passed), UNKNOWN))
+        given = () if default is MISSING else each(default)
+        return choice((*given, *filter(self.library.is_module, passed), UNKNOWN))
 
     # --- names --------------------------------------------------------------------------------------------------------
 

@@ -169,7 +169,7 @@ def _attention(kind: str, call: Call) -> Module:
 
 def _transformer_layer(kind: str, call: Call) -> Module:
     width = call.get(0, "d_model")
-    inner, bias = call.get(2, "dim_feedforward", 2048), call.get(9, "bias", True)
+    inner, bias = call.get(2, "dim_feedforward", 2048), call.get(8, "bias", True)
     decoder = "Decoder" in kind
     attention = _attention("MultiheadAttention", Call(Items((width, UNKNOWN, UNKNOWN, bias))))
     norm = _layer_norm("LayerNorm", Call(Items((width, UNKNOWN, True, bias))))
@@ -189,7 +189,7 @@ def _transformer_stack(kind: str, call: Call) -> Module:
 
 
 def _transformer(kind: str, call: Call) -> Module:
-    width, inner, bias = call.get(0, "d_model", 512), call.get(5, "dim_feedforward", 2048), call.get(13, "bias", True)
+    width, inner, bias = call.get(0, "d_model", 512), call.get(4, "dim_feedforward", 2048), call.get(12, "bias", True)
     norm = _layer_norm("LayerNorm", Call(Items((width, UNKNOWN, True, bias))))
     parts: dict[str, Value] = {}
     for place, side in ((2, "encoder"), (3, "decoder")):

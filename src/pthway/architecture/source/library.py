@@ -191,7 +191,14 @@ class Library:
             source = parsed(found.source)
             alias = dotted(source.value) if isinstance(source, ast.Assign) else ""
             return self.named(found.home, alias) if alias and alias != name else MISSING
-        return found
+        return self._below(home, found) if isinstance(found, Namespace) else found
+
+    def _below(self, home: Outline, found: Namespace) -> Value:
+        """Return what a name such as ``package.file.Name`` means where the package itself is no file; else *found*."""
+        module, dot, last = found.name.rpartition(".")
+        file = self._file(home, module, 0) if dot and not module.startswith("torch") else None
+        inside = MISSING if file is None else self.definition(file, last)
+        return found if inside is MISSING else inside
 
     def is_module(self, cls: Class) -> bool:
         """Whether *cls* is a network: it derives from one of torch's, or from a class outside the tree that is called so."""

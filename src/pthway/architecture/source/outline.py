@@ -95,7 +95,8 @@ def outline(path: Path) -> Outline | str:
 
 
 def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield statements of the top level, those below an ``if``, a ``try`` or a ``with`` included."""
+    """Yield statements of the top level, those below an ``if``, a ``try`` or a ``with`` included; what is tried comes after what
+    is done instead."""
     waiting = list(reversed(body))
     while waiting:
         node = waiting.pop()
@@ -109,6 +110,9 @@ def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _note(node: ast.stmt, found: Outline, lines: list[str]) -> None:
+    for name in _named(node):
+        for kind in (found.classes, found.functions, found.imports, found.constants):
+            kind.pop(name, None)  # the last one counts, as when the file is run
     if isinstance(node, ast.ClassDef):
         found.classes[node.name] = _class(node, lines)
     elif isinstance(node, ast.FunctionDef):
@@ -119,6 +123,14 @@ def _note(node: ast.stmt, found: Outline, lines: list[str]) -> None:
             found.stars.append(Import(node.module or "", node.level, None))
     else:
         found.constants |= _constants(node, lines)
+
+
+def _named(node: ast.stmt) -> list[str]:
+    if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+        return [node.name]
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return list(imports(node))
+    return [target.id for target in getattr(node, "targets", ()) if isinstance(target, ast.Name)]
 
 
 def imports(node: ast.Import | ast.ImportFrom) -> dict[str, Import]:
@@ -188,7 +200,7 @@ def dotted(node: ast.expr) -> str:
 
 _MAKES: Final = re.compile(
     r"\bself\.\w+(?:\[[^\]\n]*\])?\s*(?::[^=\n]*)?=(?!=)|\bsetattr\(|\badd_module\(|\bregister_\w+\(|\.(?:append|extend)\("
-    r"|\bnn\.|Module|Sequential|Linear|Conv|Norm|Partial|partial"
+    r"|(?<!raise )\b[A-Z]\w*[a-z]\w*\(|\bnn\.|Module|Sequential|Linear|Conv|Norm|Partial|partial"
 )
 _SHORT: Final = 1500
 

@@ -252,7 +252,7 @@ def choice(values: Iterable[Value]) -> Value:
             if not any(same(kept, other) for other in options):
                 options.append(kept)
     if len(options) > MAX_OPTIONS:
-        options = [*options[: MAX_OPTIONS - 1], UNKNOWN]
+        options = [*[option for option in options if option is not UNKNOWN][: MAX_OPTIONS - 1], UNKNOWN]
     return options[0] if len(options) == 1 else Choice(tuple(options)) if options else UNKNOWN
 
 
