@@ -35,10 +35,6 @@ _INSIDE_ITSELF: Final = 3
 """How often a class may be under construction inside itself."""
 
 
-_MAX_FACTORIES: Final = 100
-"""Functions of one file that are followed for what they build."""
-
-
 class _Exhausted(Exception):
     """The steps of one constructor are spent."""
 
@@ -52,6 +48,7 @@ class Interpreter:
         self.depth = 0
         self._made: dict[object, Module] = {}
         self._given: dict[object, Value] = {}
+        self._built: dict[int, list[Module]] = {}
         self._constants: dict[tuple[int, str], Value] = {}
         self._active: list[int] = []
 
@@ -61,17 +58,24 @@ class Interpreter:
         return self.construct(cls, Call(open=True))
 
     def factory_patterns(self, cls: Class) -> list[Module]:
-        """Return what the functions of the file that build *cls* make of it, when nothing is known of their own arguments."""
-        found: list[Module] = []
-        for name in _users(cls)[:_MAX_FACTORIES]:
-            function = self.library.function(cls.home, name, cls.home.functions[name], None)
-            self.steps, self.depth, self._active = 0, 0, []
-            try:
-                made = self.invoke(function, Call(open=True)) if isinstance(function, Function) else None
-            except (_Exhausted, RecursionError):
-                continue
-            found += [option for option in each(made) if isinstance(option, Module) and option.home is cls]
-        return found
+        """Return what the functions of the file that build *cls* make of it, when nothing is known of their own arguments.
+
+        They share the steps of one constructor.
+        """
+        key = id(cls)
+        if key not in self._built:
+            found: list[Module] = []
+            self.steps = 0
+            for name in _users(cls):
+                function = self.library.function(cls.home, name, cls.home.functions[name], None)
+                self.depth, self._active = 0, []
+                try:
+                    made = self.invoke(function, Call(open=True)) if isinstance(function, Function) else None
+                except (_Exhausted, RecursionError):
+                    break
+                found += [option for option in each(made) if isinstance(option, Module) and option.home is cls]
+            self._built[key] = found
+        return self._built[key]
 
     def step(self) -> None:
         """Count one step. Raises `_Exhausted`."""

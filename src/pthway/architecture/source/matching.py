@@ -11,7 +11,7 @@ from pthway.architecture.source.values import ANY, NUMBER, UNKNOWN, Choice, Modu
 
 SHAPELESS: Final = 0.98
 """What a tensor counts whose name the source tells and whose shape it leaves open; one whose shape agrees too counts 1."""
-GUESSED: Final = 0.5
+GUESSED: Final = 0.6
 """What a tensor counts that stands below a module of which the source tells nothing."""
 CONTRADICTED: Final = 0.4
 """What a tensor counts whose name agrees and whose shape does not."""

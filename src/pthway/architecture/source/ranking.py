@@ -25,7 +25,7 @@ FITS: Final = 0.5
 _EQUAL: Final = 1e-9
 _RANGE: Final = 0.25
 """Classes that cannot come as near to the best are not looked at."""
-_LOOKED_AT: Final = 60
+_LOOKED_AT: Final = 30
 """Classes whose factories are followed."""
 
 

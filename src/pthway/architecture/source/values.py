@@ -222,6 +222,7 @@ class Instance:
 
 BUILDERS: Final = (Namespace, Class, Function, Bound, Partial, Module, Weight, Choice)
 """Values whose alternatives are kept, because they are modules or make some."""
+_KEPT: Final = (*BUILDERS, Items, Table)
 
 
 def join(first: Value, second: Value) -> Value:
@@ -238,7 +239,7 @@ def join(first: Value, second: Value) -> Value:
         return _joined_containers(first, second)
     if isinstance(first, Weight) and isinstance(second, Weight):
         return Weight()
-    if isinstance(first, BUILDERS) or isinstance(second, BUILDERS):
+    if isinstance(first, _KEPT) or isinstance(second, _KEPT):
         return choice((first, second))
     return UNKNOWN
 
@@ -248,7 +249,7 @@ def choice(values: Iterable[Value]) -> Value:
     options: list[Value] = []
     for value in values:
         for option in value.options if isinstance(value, Choice) else (value,):
-            kept = option if option is None or isinstance(option, (*BUILDERS, Items)) else UNKNOWN
+            kept = option if option is None or isinstance(option, _KEPT) else UNKNOWN
             if not any(same(kept, other) for other in options):
                 options.append(kept)
     if len(options) > MAX_OPTIONS:
