@@ -88,7 +88,7 @@ def test_a_folder_is_an_architecture(folder: Path | str) -> None:
 
 
 def test_a_folder_in_which_nothing_fits_is_an_error() -> None:
-    with pytest.raises(ArchitectureNotFound, match="No class in .*cnn fits"):
+    with pytest.raises(ArchitectureNotFound, match=r"No class in .*cnn fits"):
         pthway.load(MLP, EXAMPLES / "cnn")
 
 
@@ -98,7 +98,10 @@ def test_a_class_in_a_package_with_relative_imports_is_loaded(tmp_path: Path) ->
     (package / "__init__.py").touch()
     (package / "layers.py").write_text("from torch import nn\ndef layer(a, b):\n    return nn.Linear(a, b)\n", "utf-8")
     source = "from torch import nn\nfrom .layers import layer\nclass Net(nn.Module):\n    def __init__(self, n):\n"
-    (package / "net.py").write_text(source + "        super().__init__()\n        self.fc = layer(n, 2)\n    def forward(self, x):\n        return self.fc(x)\n", "utf-8")
+    (package / "net.py").write_text(
+        source + "        super().__init__()\n        self.fc = layer(n, 2)\n    def forward(self, x):\n        return self.fc(x)\n",
+        "utf-8",
+    )
     torch.save({"fc.weight": torch.ones(2, 5), "fc.bias": torch.zeros(2)}, tmp_path / "m.pth")
     model = pthway.load(tmp_path / "m.pth", tmp_path)
     assert model.arguments["n"].value == 5 and torch.equal(model(torch.ones(1, 5)), torch.full((1, 2), 5.0))
@@ -124,7 +127,8 @@ def test_published_weights_find_their_class_in_the_installed_package(package: st
 
 def test_a_hostile_name_cannot_write_to_the_terminal(tmp_path: Path) -> None:
     torch.save({"fc.weight": torch.ones(1, 1), "fc.bias": torch.ones(1), "\x1b[31mred": torch.ones(1)}, tmp_path / "m.pth")
-    source = "from torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.fc = nn.Linear(1, 1)\n"
+    source = "from torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n"
+    source += "        super().__init__()\n        self.fc = nn.Linear(1, 1)\n"
     (tmp_path / "net.py").write_text(source, "utf-8")
     done = pthway_command("find", tmp_path / "m.pth", tmp_path)
     assert "\\x1b[31mred" in done.stdout and "\x1b" not in done.stdout

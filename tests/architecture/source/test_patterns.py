@@ -1,4 +1,4 @@
-"""What the source of a class tells of the names that it makes. The oracle is torch: the class is then built, and its state dict compared."""
+"""What the source of a class tells of the names that it makes. The oracle is torch, which builds the class."""
 
 import importlib.util
 from pathlib import Path
@@ -63,7 +63,14 @@ class Net(nn.Module):
 """,
         "Net()",
     ),
-    "a sequence": ("class Net(nn.Sequential):\n    def __init__(self):\n        super().__init__(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))\n", "Net()"),
+    "a sequence": (
+        """
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+""",
+        "Net()",
+    ),
     "a sequence with names": (
         """
 class Net(nn.Module):
@@ -268,7 +275,8 @@ def test_nothing_is_guessed_where_the_source_is_plain(construct: str, tmp_path: 
 
 
 def test_shapes_that_literals_tell_are_compared(tmp_path: Path) -> None:
-    source = "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.a = nn.Conv2d(3, {0}, 5)\n        self.b = nn.Linear(7, {0})\n"
+    source = "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+    source += "        self.a = nn.Conv2d(3, {0}, 5)\n        self.b = nn.Linear(7, {0})\n"
     narrow, wide = tmp_path / "narrow.py", tmp_path / "wide.py"
     narrow.write_text(HEAD + source.format(8), "utf-8")
     wide.write_text(HEAD + source.format(16), "utf-8")
@@ -299,7 +307,6 @@ def test_a_torch_module_class_is_known_or_said_to_be_unknown() -> None:
     from pthway.architecture.source.layers import is_layer
 
     unknown = {
-        name
-        for name in dir(nn) if isinstance(getattr(nn, name), type) and issubclass(getattr(nn, name), nn.Module) and not is_layer(name)
+        name for name in dir(nn) if isinstance(getattr(nn, name), type) and issubclass(getattr(nn, name), nn.Module) and not is_layer(name)
     }
     assert unknown <= {"Container", "RNNBase", "RNNCellBase", "LinearCrossEntropyLoss"}

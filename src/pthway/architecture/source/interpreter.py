@@ -180,12 +180,13 @@ class Interpreter:
     def _bind(self, function: Function, call: Call, frame: Frame) -> None:
         given = function.node.args
         positional = [*given.posonlyargs, *given.args]
-        defaults = dict(zip([each.arg for each in positional][::-1], given.defaults[::-1], strict=False))
-        defaults |= {each.arg: default for each, default in zip(given.kwonlyargs, given.kw_defaults, strict=True) if default is not None}
+        defaults = dict(zip([parameter.arg for parameter in positional][::-1], given.defaults[::-1], strict=False))
+        defaults |= {
+            parameter.arg: default for parameter, default in zip(given.kwonlyargs, given.kw_defaults, strict=True) if default is not None
+        }
         outside = Frame(function.home, around=function.around)
         keywords = dict(call.keywords)
-        for place, each in enumerate([*positional, *given.kwonlyargs]):
-            name = each.arg
+        for place, name in enumerate(parameter.arg for parameter in (*positional, *given.kwonlyargs)):
             if place < len(positional) and place < len(call.arguments.items):
                 value = call.arguments.items[place]
             elif name in keywords:
@@ -261,7 +262,7 @@ class Interpreter:
         return UNKNOWN
 
     def _method(self, function: Function, first: Value, cls: Class) -> Value:
-        decorators = {getattr(each, "id", getattr(each, "attr", "")) for each in getattr(function.node, "decorator_list", ())}
+        decorators = {getattr(node, "id", getattr(node, "attr", "")) for node in getattr(function.node, "decorator_list", ())}
         if decorators & {"property", "cached_property"}:
             return self.invoke(function, Call(), first)
         if "staticmethod" in decorators or first is None:

@@ -95,8 +95,7 @@ def outline(path: Path) -> Outline | str:
 
 
 def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield statements of the top level, those below an ``if``, a ``try`` or a ``with`` included; what is tried comes after what
-    is done instead."""
+    """Yield statements of the top level and below an ``if``, a ``try`` or a ``with``; what is tried comes after what is done instead."""
     waiting = list(reversed(body))
     while waiting:
         node = waiting.pop()

@@ -85,7 +85,9 @@ def rank(interpreter: Interpreter, sought: Sought, top: int, progress: Progress)
     """
     root = module_tree(sought.tensors, sought.modules)
     starts = beginnings(root)
-    bounded = [(bound, cls, prefix, node) for cls, names in _attributes(interpreter.library) for bound, prefix, node in _bounds(names, starts)]
+    bounded = [
+        (bound, cls, prefix, node) for cls, names in _attributes(interpreter.library) for bound, prefix, node in _bounds(names, starts)
+    ]
     bounded = sorted((entry for entry in bounded if entry[0] >= FITS), key=lambda entry: -entry[0])
     matcher = Matcher(listed=bool(sought.modules))
     found: list[Candidate] = []
