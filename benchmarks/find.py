@@ -27,8 +27,8 @@ from pthway.architecture.source.ranking import Candidate, Group, Sought, rank, t
 
 QUESTION = "Is the class that made a checkpoint found in the source of torchvision, timm, transformers and facenet-pytorch together?"
 LIBRARIES = ("torchvision", "timm", "transformers", "facenet_pytorch")
-FIRST = ("first", "first, in a group of the same names", "in a tie for the first place")
-"""Outcomes that count; the members of a group make the same names as far as their source tells, those of a tie fit equally well."""
+FIRST = ("first", "first, in a group of the same names")
+"""Outcomes that count. The members of a group make the same names; classes of a tie only fit equally well, and do not count."""
 
 WHOLE_SEARCH = """
 import json, resource, sys, time
@@ -60,7 +60,7 @@ def outcome(groups: list[Group], right: dict[str, str]) -> str:
     if len(equal) == 1 and is_right(groups[0].first) and len(groups[0].members) == 1:
         return "first"
     if len(equal) == 1 and any(map(is_right, groups[0].members)):
-        return "first, in a group of the same names"
+        return "first, in a group that is open" if groups[0].first.fit.guessed else "first, in a group of the same names"
     if any(is_right(member) for group in equal for member in group.members):
         return "in a tie for the first place"
     return "further down" if any(is_right(member) for group in groups for member in group.members) else "not found"

@@ -102,7 +102,7 @@ def rank(interpreter: Interpreter, sought: Sought, top: int, progress: Progress)
         best = max(best, candidate.score)
         found.append(candidate)
     found = _with_factories(found, interpreter, matcher, progress)
-    fitting = [each for each in _once(found) if each.score >= FITS]
+    fitting = [each for each in _once(found) if each.score >= FITS and each.fit.told]  # what may hold anything says nothing
     return _grouped(sorted(fitting, key=Candidate.order), top)
 
 
