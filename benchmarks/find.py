@@ -18,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from load import _git, machine
+from measured import context
 
 import pthway
 from pthway.architecture.source.finding import read_library
@@ -116,11 +116,7 @@ def run(zoo: Path, checkpoints: Path, searches: int) -> dict[str, Any]:
         ),
     ]
     return {
-        "question": QUESTION,
-        "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain")),
-        "machine": machine(),
-        "settings": {"files": len(library.files), "left_out": len(left_out), "units": "seconds, bytes"},
+        **context(QUESTION, {"files": len(library.files), "left_out": len(left_out), "units": "seconds, bytes"}),
         "floors": floors,
         "outcomes": dict(counts),
         "reading_cpu": reading,
