@@ -22,6 +22,8 @@ import torch
 from torch import nn
 
 FACENET = 2
+MAX_EXPANSION, MAX_UNCHECKED = 15, 64 * 2**20
+"""pthway reads a tensor that repeats its storage as often as this, or is smaller."""
 LARGEST = 3_000
 """Tensors of a network; larger ones take long to build and teach nothing more."""
 
@@ -111,7 +113,8 @@ def small(state: OrderedDict[str, Any]) -> OrderedDict[str, Any]:
 
 def _of_shape(like: torch.Tensor) -> torch.Tensor:
     """A tensor that repeats one number; its storage is as large as readers want it for a tensor of that size."""
-    return torch.zeros(1 + like.numel() // 4000, dtype=like.dtype)[:1].reshape([1] * like.ndim).expand(like.shape)
+    stored = like.numel() // MAX_EXPANSION if like.numel() * like.element_size() > MAX_UNCHECKED else 0
+    return torch.zeros(1 + stored, dtype=like.dtype)[:1].reshape([1] * like.ndim).expand(like.shape)
 
 
 def build(make: Callable[[], nn.Module]) -> nn.Module:

@@ -8,7 +8,7 @@ from typing import Any
 from pthway import _lazy
 from pthway.checkpoint import open_checkpoint
 from pthway.checkpoint.summary import shown
-from pthway.cli import DIFFERENT, screen
+from pthway.cli import NO, screen
 
 _EVERY = 0.1
 """Seconds between two reports of the progress."""
@@ -30,7 +30,7 @@ def run(options: Namespace) -> int:
     else:
         _print(found, options.file)
     if not found.groups:
-        return DIFFERENT
+        return NO
     return _load(options, found) if options.load else 0
 
 
