@@ -11,7 +11,7 @@ from pathlib import Path
 from pthway import __version__, _lazy
 from pthway.errors import ArchitectureNotFound, MissingDependency, PthwayError, UsageError
 
-DIFFERENT = 1
+NO = 1
 REFUSED = 3
 WRONG_USAGE = 2
 
@@ -31,6 +31,13 @@ def main() -> None:
         sys.exit(0)
 
 
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError("not positive")
+    return number
+
+
 def parser() -> ArgumentParser:
     """Every command with its options."""
     root = ArgumentParser("pthway", description="From a .pth file to a prediction you can trust.")
@@ -44,6 +51,9 @@ def parser() -> ArgumentParser:
     inspect.add_argument("--modules", action="store_true", help="list every module, however many there are")
     inspect.add_argument("--tensors", action="store_true", help="list every tensor")
     inspect.add_argument("--stats", action="store_true", help="read every number: smallest, largest, mean, deviation, NaN, zeros")
+    inspect.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a page for a browser: a map of the modules, and a histogram of every tensor"
+    )
     inspect.add_argument("--json", action="store_true", help="print everything as JSON")
 
     convert = commands.add_parser("convert", help="write the weights of a file as .safetensors, .npz or a plain .pth")
@@ -62,6 +72,15 @@ def parser() -> ArgumentParser:
     diff.add_argument("second", type=Path, metavar="B", help="another")
     diff.add_argument("--weights", metavar="NAME", help="which of several state dicts, in both files")
     diff.add_argument("--json", action="store_true", help="print the differences as JSON")
+
+    find = commands.add_parser("find", help="say which class of a source tree the weights belong to, without running any of it")
+    find.set_defaults(run="pthway.cli.find:run")
+    find.add_argument("file", type=Path, help="the weights file")
+    find.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="where the Python files are")
+    find.add_argument("--weights", metavar="NAME", help="which of several state dicts: ema, raw, or its path in the file")
+    find.add_argument("--top", type=_positive, default=5, metavar="N", help="how many classes to show")
+    find.add_argument("--load", action="store_true", help="import the class that fits, solve its arguments and load the weights")
+    find.add_argument("--json", action="store_true", help="print the classes as JSON")
 
     predict = commands.add_parser(
         "predict",
@@ -89,6 +108,16 @@ def parser() -> ArgumentParser:
     scaffold.add_argument("--force", action="store_true", help="overwrite the Python file")
     scaffold.add_argument("--weights", metavar="NAME", help="which of several state dicts: ema, raw, or its path in the file")
     scaffold.add_argument("--json", action="store_true", help="print what was done as JSON")
+
+    check = commands.add_parser("check", help="try a network with its weights: finite, the same twice, the same alone as in a batch")
+    check.set_defaults(run="pthway.cli.check:run")
+    check.add_argument("file", type=Path, help="the weights file")
+    check.add_argument("--arch", required=True, metavar="WHERE:NAME", help="the architecture: file.py:Name or package.module:Name")
+    check.add_argument("--arg", action="append", default=[], metavar="NAME=VALUE", help="a constructor argument; the others are solved")
+    check.add_argument("--weights", metavar="NAME", help="which of several state dicts: ema, raw, or its path in the file")
+    check.add_argument("--input", metavar="FILE", help="a batch of inputs to try it on, as for predict; random ones without it")
+    check.add_argument("--batch-size", action="append", type=int, default=[], metavar="N", help="a size that will be used; may be repeated")
+    check.add_argument("--json", action="store_true", help="print the report as JSON")
 
     demo = commands.add_parser("demo", help="the main job on a real file that comes with the package")
     demo.set_defaults(run="pthway.cli.demo:run")

@@ -10,6 +10,7 @@ from pthway.architecture.scaffold.scaffold import Source, scaffold
 from pthway.architecture.scaffold.told import Held, Told
 from pthway.architecture.scaffold.write import Written
 from pthway.checkpoint import Checkpoint, StateDict, open_checkpoint
+from pthway.checkpoint.plain import Plain
 from pthway.checkpoint.safety import Verdict
 from pthway.checkpoint.summary import shown, tensor_report
 from pthway.checkpoint.writing.new_file import new_file, write
@@ -51,7 +52,8 @@ def told_by(checkpoint: Checkpoint, state: StateDict) -> Told:
                 f"Look at the others: pthway inspect {checkpoint.path} --tensors",
             )
     if state.modules is not None:
-        held = {path: Held(module.kind, module.attributes(), module.buffers()) for path, module in state.modules.items()}
+        budget = Plain()
+        held = {path: Held(module.kind, module.attributes(budget), module.buffers()) for path, module in state.modules.items()}
         return Told(state.tensors, None, held)
     if state.metadata is None:
         return Told(state.tensors, None, modules_of(_texts(checkpoint), state.tensors))
