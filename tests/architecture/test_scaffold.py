@@ -17,8 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from pthway.architecture.scaffold import program
 from pthway.architecture.scaffold.program import modules_of
 from pthway.architecture.scaffold.scaffold import MAX_TEXT, Source, scaffold
+from pthway.architecture.scaffold.settings import LARGEST, Settings
 from pthway.architecture.scaffold.told import MAX_LEVELS, Told
 from pthway.architecture.scaffold.verify import verify
 from pthway.architecture.scaffold.write import Written
@@ -474,3 +476,41 @@ def test_the_text_passes_ruff(tmp_path: Path) -> None:
 def test_a_sparse_tensor_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(Unrepresentable, match=r"'a.w' of .* is a sparse_coo tensor"):
         of({"a.w": torch.eye(2).to_sparse(), "b": torch.zeros(2)}, tmp_path)
+
+
+# --- limits ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"), [(LARGEST - 1, True), (LARGEST, False), ([1] * 8, True), ([1] * 9, False), ("zeros", True), ("os", False)]
+)
+def test_settings_are_numbers_and_known_words_to_a_limit(value: object, kept: bool) -> None:
+    assert Settings({"stride": value}).has("stride") == kept
+
+
+@pytest.mark.parametrize(("last", "filled"), [(16, True), (17, False)])
+def test_holes_between_indices_are_filled_to_a_limit(last: int, filled: bool) -> None:
+    told = Told({"a.0.weight": _Spec((2, 2)), f"a.{last}.weight": _Spec((2, 2))})
+    found = scaffold(told, Source("model.pth", "model.py"))
+    assert (found.unknown == last - 1) == filled and (found.unknown == 0) != filled and verify(found.text, told) == 2
+
+
+@pytest.mark.parametrize(("layers", "one"), [(256, True), (257, False)])
+def test_a_layer_has_up_to_1024_tensors(layers: int, one: bool) -> None:
+    names = [f"{group}_l{layer}" for layer in range(layers) for group in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+    told = Told({f"rnn.{name}": _Spec((4, 1) if name.startswith("weight") else (4,)) for name in names})
+    assert ("nn.LSTM(1, 1, 256)" in scaffold(told, Source("model.pth", "model.py")).text) == one
+
+
+@pytest.mark.parametrize(("modules", "known"), [(3, True), (2, False)])
+def test_the_tree_of_a_program_is_followed_to_a_limit(modules: int, known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "MAX_MODULES", modules)
+    text = "class Net(Module):\n  a : __torch__.A\n  b : __torch__.A\nclass A(Module):\n  __buffers__ = []\n"
+    held = modules_of({"code/__torch__.py": text}, {"b.w": _Spec((2,))})
+    assert (list(held or ()) == ["", "a", "b"]) == known
+
+
+@pytest.mark.parametrize(("length", "name"), [(40, "A" + "a" * 39), (41, "A" + "a" * 39)])
+def test_names_of_classes_are_cut(length: int, name: str) -> None:
+    told = Told({f"{'a' * length}.w": _Spec((2,))})
+    assert f"class {name}(nn.Module)" in scaffold(told, Source("model.pth", "model.py")).text

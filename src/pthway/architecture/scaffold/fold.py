@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, TypeGuard
 
 from pthway.architecture.scaffold.case import Layer, Value
-from pthway.architecture.scaffold.names import class_name, parameter_name
+from pthway.architecture.scaffold.names import Names
 from pthway.architecture.scaffold.part import Form, Part
 
 
@@ -72,10 +72,9 @@ class Folded:
 
     def _groups(self) -> dict[int, Group]:
         groups: dict[int, Group] = {}
-        taken: list[str] = []
+        names = Names()
         for number, parts in self.order.items():  # every class after those that it uses
-            name = "Model" if number == self.root else class_name(parts[0].path, taken)
-            taken.append(name)
+            name = "Model" if number == self.root else names.of_class(parts[0].path)
             groups[number] = Group(name, tuple(parts), *_columns([self.kept[id(part)] for part in parts]))
         return groups
 
@@ -104,6 +103,7 @@ def is_size(value: object) -> TypeGuard[int]:
 
 def _columns(rows: list[list[Slot]]) -> tuple[tuple[str, ...], tuple[int | str, ...]]:
     names: dict[tuple[int, ...], str] = {}
+    given = Names()
     columns: list[int | str] = []
     for slots in zip(*rows, strict=True):
         values = tuple(slot.value for slot in slots)
@@ -111,6 +111,6 @@ def _columns(rows: list[list[Slot]]) -> tuple[tuple[str, ...], tuple[int | str, 
             columns.append(values[0])
         else:
             if values not in names:
-                names[values] = parameter_name(slots[0].words, names.values())
+                names[values] = given.of_parameter(slots[0].words)
             columns.append(names[values])
     return tuple(names.values()), tuple(columns)

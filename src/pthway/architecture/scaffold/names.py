@@ -67,25 +67,31 @@ def is_tensor(name: str) -> bool:
     return is_module(name) and name not in METHODS
 
 
-def class_name(path: str, taken: Iterable[str]) -> str:
-    """The name of a class for the module at *path*: its last name that is no number, in capitals."""
-    names = path.split(".")
-    said = [re.sub(r"\W", "", name, flags=re.ASCII) for name in names if not name.isdigit()]
-    words = re.split(r"_+", said[-1]) if said else []
-    base = "".join(word[:1].upper() + word[1:] for word in words)[:LONGEST].lstrip("0123456789") or "Part"
-    return _free(base + "Block" * names[-1].isdigit(), taken, "")
+class Names:
+    """Names that are given once each."""
 
+    def __init__(self) -> None:
+        self.used = {*OF_THE_FILE, *dir(builtins)}
+        self.last: dict[str, int] = {}
 
-def parameter_name(words: Iterable[str], taken: Iterable[str]) -> str:
-    """The name of a constructor's parameter, from the names that lead to it."""
-    base = re.sub(r"\W|^\d+", "", "_".join(filter(None, words)), flags=re.ASCII).strip("_").lower()[-LONGEST:].lstrip("_0123456789")
-    return _free(base or "size", taken, "_")
+    def of_class(self, path: str) -> str:
+        """The name of a class for the module at *path*: its last name that is no number, in capitals."""
+        names = path.split(".")
+        said = [re.sub(r"\W", "", name, flags=re.ASCII) for name in names if not name.isdigit()]
+        words = re.split(r"_+", said[-1]) if said else []
+        base = "".join(word[:1].upper() + word[1:] for word in words)[:LONGEST].lstrip("0123456789") or "Part"
+        return self._free(base + "Block" * names[-1].isdigit(), "")
 
+    def of_parameter(self, words: Iterable[str]) -> str:
+        """The name of a constructor's parameter, from the names that lead to it."""
+        base = re.sub(r"\W", "", "_".join(words), flags=re.ASCII).lower()[-LONGEST:].lstrip("_0123456789").rstrip("_")
+        return self._free(base or "size", "_")
 
-def _free(base: str, taken: Iterable[str], joint: str) -> str:
-    used = {*taken, *OF_THE_FILE, *dir(builtins)}
-    wanted, number = base, 1
-    while wanted in used or iskeyword(wanted):
-        number += 1
-        wanted = f"{base}{joint}{number}"
-    return wanted
+    def _free(self, base: str, joint: str) -> str:
+        wanted, number = base, self.last.get(base, 1)
+        while wanted in self.used or iskeyword(wanted):
+            number += 1
+            wanted = f"{base}{joint}{number}"
+        self.last[base] = number
+        self.used.add(wanted)
+        return wanted

@@ -37,8 +37,9 @@ def modules_of(texts: Mapping[str, str], tensors: Mapping[str, Shaped]) -> dict[
     }
     within = {kind for found in classes.values() for _, kind in found.children}
     roots = [name for name in classes if name not in within]
+    count = [0]
     for root in roots:
-        held = dict(_walk(classes, root, "", MAX_LEVELS, [0]))
+        held = dict(_walk(classes, root, "", MAX_LEVELS, count))
         if held and all(name.rpartition(".")[0] in held for name in tensors):
             return held
     return None

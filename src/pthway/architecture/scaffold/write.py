@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from pthway.architecture.difference import EXTRA_STATE
@@ -213,10 +214,9 @@ class Writer:
             width = len(self.folded.slots(child))
             found.append(self._expression(child, values[at : at + width], f"{inside}{name}"))
             at += width
-        while found:
-            same = next((count for count, each in enumerate(found) if each.lines != found[0].lines), len(found))
-            yield from indented(repeated(found[0], same) if same > 1 else found[0].ending(","), depth)
-            del found[:same]
+        for _, run in groupby(found, key=lambda each: each.lines):
+            first, *rest = run
+            yield from indented(repeated(first, len(rest) + 1) if rest else first.ending(","), depth)
 
     def _note_type(self, layer: Layer) -> None:
         inner = (value for _, value in layer.arguments if isinstance(value, Layer))
