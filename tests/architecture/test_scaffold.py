@@ -514,3 +514,15 @@ def test_the_tree_of_a_program_is_followed_to_a_limit(modules: int, known: bool,
 def test_names_of_classes_are_cut(length: int, name: str) -> None:
     told = Told({f"{'a' * length}.w": _Spec((2,))})
     assert f"class {name}(nn.Module)" in scaffold(told, Source("model.pth", "model.py")).text
+
+
+@pytest.mark.parametrize(("following", "kind"), [(nn.Linear(64, 3), "LayerNorm(64)"), (nn.Conv2d(64, 3, 1), "GroupNorm(32, 64)")])
+def test_the_kind_of_a_norm_is_guessed_from_the_layers_around_it(following: nn.Module, kind: str, tmp_path: Path) -> None:
+    found, _ = loaded(nn.Sequential(nn.Conv2d(3, 64, 4), nn.LayerNorm(64), following).state_dict(), tmp_path)
+    assert f"nn.{kind},  # guess: norm" in found.text
+
+
+def test_a_branch_beside_another_is_not_taken_for_a_grouped_convolution(tmp_path: Path) -> None:
+    state = nn.ModuleDict({"squeeze": nn.Conv2d(64, 16, 1), "narrow": nn.Conv2d(16, 64, 1), "wide": nn.Conv2d(16, 64, 3)}).state_dict()
+    found, _ = loaded(state, tmp_path)
+    assert "self.wide = nn.Conv2d(16, 64, 3)  # guess: groups" in found.text

@@ -42,6 +42,7 @@ def _plain(case: Case, shape: tuple[int, int], kernel: tuple[int, ...], *, bias:
     told = case.settings.number("groups")
     before = case.before.gives if case.before and case.before.dimensions else None
     fits = before is not None and before % share == 0 and out % (before // share) == 0
+    fits = fits and case.before is not None and case.before.takes != share  # else it takes what the layer before it took, beside it
     if share == 1 < out and case.before and case.before.gives == out:
         before, fits = out, True  # of a depthwise one, which can stand after any layer
     groups = told or (before // share if before is not None and fits and max(kernel) > 1 else 1)  # a shortcut beside has 1 × 1

@@ -106,9 +106,8 @@ def vector(case: Case) -> Layer | None:
                 return prelu(case)
             return layer_norm(case) if case.named(r"layer_?norm|(^|_)ln") else rms_norm(case)
         case [(_,), _]:
-            grouped = case.named(r"group|(^|_)gn\d*$") or (
-                case.before is not None and bool(case.before.dimensions) and not case.named(r"ln|layer")
-            )
+            between = case.before is not None and case.before.dimensions and len(case.after.get("weight", ())) > 2  # noqa: PLR2004  # convolutions
+            grouped = case.named(r"group|(^|_)gn\d*$") or (between and not case.named(r"ln|layer"))
             return group_norm(case) if grouped else layer_norm(case)
         case [(_, _, *_) as weight, bias] if weight == bias:
             return layer_norm(case)
