@@ -31,12 +31,19 @@ def chain(part: Part) -> list[Step] | None:
     signal = Signal()
     for name, child in part.children:
         direct = through(child, signal._replace(loose=signal.loose and not signal.dimensions))
-        after = through(child, flattened(signal)) if direct is None and signal.dimensions else direct
+        after = through(child, flattened(signal)) if direct is None and signal.dimensions and _first(child) == "Linear" else direct
         if after is None:
             return None
         steps.append(Step(name, direct is None))
         signal = after
     return steps
+
+
+def _first(part: Part) -> str:
+    """The class of the first layer with a width in *part*; empty if it has none."""
+    if part.layer is not None and part.layer.takes is not None:
+        return part.layer.kind
+    return next((kind for _, child in part.children if (kind := _first(child))), "")
 
 
 def known(part: Part) -> str:
