@@ -21,7 +21,7 @@ from pthway.architecture.scaffold import program
 from pthway.architecture.scaffold.program import modules_of
 from pthway.architecture.scaffold.scaffold import MAX_TEXT, Source, scaffold
 from pthway.architecture.scaffold.settings import LARGEST, Settings
-from pthway.architecture.scaffold.told import MAX_LEVELS, Told
+from pthway.architecture.scaffold.told import MAX_LEVELS, Held, Told
 from pthway.architecture.scaffold.verify import verify
 from pthway.architecture.scaffold.write import Written
 from pthway.checkpoint import open_checkpoint
@@ -412,6 +412,17 @@ def test_settings_of_a_pickled_module_cannot_bring_code(tmp_path: Path) -> None:
     found = of(chain, tmp_path)
     assert "SystemExit" not in found.text and "stride" in found.guesses and found.unknown == 1  # LeakyReLU(nan)
     instance(found.text)
+
+
+def test_names_of_classes_in_a_file_cannot_bring_code() -> None:
+    held = {
+        path: Held(f'x\n{path}"""\nraise SystemExit', settings_, frozenset())
+        for path, settings_ in (("", {}), ("a", {}), ("b", None), ("c.0", {}))
+    }
+    told = Told({"a.w": _Spec((2,)), "c.1.weight": _Spec((2, 2))}, None, held)
+    text = scaffold(told, Source('"""\nraise SystemExit', "model.py", notes=('"""\nraise SystemExit\\',))).text
+    assert verify(text, told) == 2 and "SystemExit" in text
+    assert not [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Raise) and "SystemExit" in ast.dump(node)]
 
 
 def test_program_text_of_a_file_stays_a_comment(tmp_path: Path) -> None:
