@@ -12,7 +12,7 @@ from torch import nn
 from pthway.architecture.build import build, shapes
 from pthway.architecture.difference import Shape
 from pthway.architecture.match import Match, Origin
-from pthway.architecture.probe import MAX_BUILDS
+from pthway.architecture.budget import MAX_BUILDS
 from pthway.architecture.resolve import resolve
 from pthway.architecture.solve import solve, solve_nearest
 from pthway.errors import ConstructorFailed, Mismatch, UnsolvedArguments, UsageError

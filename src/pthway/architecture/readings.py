@@ -5,39 +5,39 @@ from typing import Final
 
 from pthway.architecture.linear import dependent
 from pthway.architecture.probe import Point, Prober, Variation
-from pthway.architecture.search import search
-from pthway.architecture.trace import Features
+from pthway.architecture.problem import Problem
+from pthway.architecture.search import Outcome, search
+from pthway.architecture.slots import Slot, frozen, replaced, same, walk
 
 NEIGHBOURS: Final = 8
 """How far integer division may hide a value, each way, before the list of readings ends with it."""
 
 
-def entangled(variations: Mapping[str, Variation]) -> Set[str]:
-    """Return the arguments of which the weights show only a combination, such as a product."""
+def entangled(variations: Mapping[Slot, Variation]) -> Set[Slot]:
+    """Return the slots of which the weights show only a combination, such as a product."""
     return dependent({name: each.slopes for name, each in variations.items() if each.slopes})
 
 
-def displaced(point: Point, defaults: Point) -> int:
-    """Return how many arguments a reading moves away from the author's defaults."""
-    return sum(point[name] != value for name, value in defaults.items() if name in point)
+def displaced(problem: Problem, arguments: Mapping[str, object]) -> int:
+    """Return how many slots a reading moves away from their usual values."""
+    here = dict(walk(arguments))
+    return sum(not (slot in here and same(here[slot], value)) for slot, value in problem.usual().items())
 
 
-def readings(
-    prober: Prober, point: Point, variations: Mapping[str, Variation], wanted: Features, *, linear: Set[str] = frozenset()
-) -> list[Point]:
-    """Return further points that fit exactly: values that integer division hides, and other factors of a product.
-
-    *linear* are arguments that are known to hide none.
-    """
-    divided = {name: each for name, each in variations.items() if name not in linear}
-    found = [*_hidden(prober, point, divided), *_recombined(prober, point, variations, wanted)]
-    unique = {frozenset(other.items()): other for other in found}
-    unique.pop(frozenset(point.items()), None)
+def readings(problem: Problem, outcome: Outcome, variations: Mapping[Slot, Variation]) -> list[Outcome]:
+    """Return further points that fit exactly: values that integer division hides, other factors of a product, other choices."""
+    divided = {name: each for name, each in variations.items() if name not in outcome.foretold}
+    prober, point = outcome.prober, outcome.point
+    found = [*_hidden(prober, point, divided), *_recombined(prober, point, variations)]
+    others = [Outcome(prober, other, trace, outcome.shown) for other in found if (trace := prober.at(other)) is not None]
+    others += _otherwise(problem, outcome)
+    unique = {frozen(other.arguments): other for other in others}
+    unique.pop(frozen(outcome.arguments), None)
     return list(unique.values())
 
 
-def _hidden(prober: Prober, point: Point, variations: Mapping[str, Variation]) -> Iterator[Point]:
-    for name in (name for name, variation in variations.items() if variation.slopes):
+def _hidden(prober: Prober, point: Point, variations: Mapping[Slot, Variation]) -> Iterator[Point]:
+    for name in (name for name, variation in variations.items() if variation.slopes and not name.startswith("len(")):
         for direction in (1, -1):
             for step in range(1, NEIGHBOURS + 1):
                 other = {**point, name: point[name] + direction * step}
@@ -47,17 +47,31 @@ def _hidden(prober: Prober, point: Point, variations: Mapping[str, Variation]) -
                 yield other
 
 
-def _recombined(prober: Prober, point: Point, variations: Mapping[str, Variation], wanted: Features) -> Iterator[Point]:
+def _recombined(prober: Prober, point: Point, variations: Mapping[Slot, Variation]) -> Iterator[Point]:
     together = entangled(variations)
     for name in sorted(together):
-        rest = [other for other in point if other in together and other != name]
+        rest = frozenset(other for other in point if other not in together or other == name)
         value = point[name]
         for other in dict.fromkeys((prober.defaults.get(name, value), 2 * value, value // 2, value + 1, value - 1, 1)):
             if other == value or other < 1:
                 continue
-            outcome = search(prober, {**point, name: other}, rest, wanted)
+            outcome = search(prober, {**point, name: other}, rest)
             if outcome is not None and outcome.fits:
                 yield outcome.point
+
+
+def _otherwise(problem: Problem, outcome: Outcome) -> Iterator[Outcome]:
+    """Yield what other choices come to where they keep every name, and other whole numbers make up for the shapes."""
+    arguments = outcome.arguments
+    for slot, value in walk(arguments):
+        for choice in problem.choices(slot, value):
+            prober = outcome.prober.within(replaced(arguments, {slot: choice}))
+            trace = prober.at({})
+            if trace is None or trace.difference.fits or trace.difference.missing or trace.difference.unexpected:
+                continue
+            found = search(prober, {})
+            if found is not None and found.fits:
+                yield found
 
 
 def _fits(prober: Prober, point: Point) -> bool:

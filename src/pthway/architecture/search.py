@@ -1,13 +1,14 @@
 """Walks from a point that builds to the point whose names and shapes are those of the checkpoint."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
 from pthway.architecture.linear import Equation, solve_moves
 from pthway.architecture.probe import Point, Prober, Trace, Variation
+from pthway.architecture.slots import Slot
 from pthway.architecture.trace import CHILDREN, PRESENT, Feature, Features
 
 MAX_STEPS: Final = 20
@@ -20,50 +21,60 @@ LARGEST_VALUE: Final = 1 << 20
 class Outcome:
     """The best point that a search met."""
 
+    prober: Prober
+    """Of the frame that the point belongs to."""
     point: Point
     trace: Trace
-    shown: frozenset[str]
-    """The arguments that moved some size somewhere on the way."""
-    foretold: Mapping[str, Variation] = field(default_factory=dict)
+    shown: frozenset[Slot]
+    """The slots that moved some size somewhere on the way."""
+    foretold: Mapping[Slot, Variation] = field(default_factory=dict)
     """The variations of the last step, if every size moved exactly as they foretold: the constructor is linear from there to
-    here, so that varying the same arguments again, or looking for values that integer division hides, would show nothing new."""
+    here, so that varying the same slots again, or looking for values that integer division hides, would show nothing new."""
 
     @property
     def fits(self) -> bool:
         """Whether every key and shape is that of the checkpoint."""
         return self.trace.difference.fits
 
+    @property
+    def arguments(self) -> dict[str, object]:
+        """The arguments that were left out, as they are at the point."""
+        return self.prober.arguments(self.point)
 
-def search(prober: Prober, start: Point, names: Iterable[str], wanted: Features) -> Outcome | None:
-    """Return the point nearest to *wanted* on the way from *start* by moving *names*; None if *start* cannot be built.
 
-    Each step varies every argument that may be wrong, solves for the moves that most sizes agree on, and builds
-    there; depth goes before width, because with another depth the same key may name another layer.
+def search(prober: Prober, start: Point, fixed: Set[Slot] = frozenset()) -> Outcome | None:
+    """Return the point nearest to the checkpoint on the way from *start*; None if *start* cannot be built.
+
+    Each step varies every slot that may be wrong (those in *fixed* stay), solves for the moves that most sizes agree on,
+    and builds there; depth goes before width, because with another depth the same key may name another layer.
     """
-    names, point = tuple(names), dict(start)
+    wanted, point = prober.wanted, prober.expanded(start)
     best: Outcome | None = None
     visited: list[Point] = []
-    variations: dict[str, Variation] = {}
-    shown: frozenset[str] = frozenset()
-    last: tuple[Point, Trace, Mapping[str, Variation]] | None = None
+    variations: dict[Slot, Variation] = {}
+    shown: frozenset[Slot] = frozenset()
+    last: tuple[Point, Trace, Mapping[Slot, Variation]] | None = None
     for _ in range(MAX_STEPS):
         trace = prober.at(point)
         if trace is None or point in visited:
             break
         visited.append(point)
         if best is None or trace.difference.distance < best.trace.difference.distance:
-            best = Outcome(point, trace, shown, _foretold(last, point, trace))
+            best = Outcome(prober, point, trace, shown, _foretold(last, point, trace))
         if trace.difference.fits:
             break
-        concerned = _concerned(trace, wanted, variations) or names
-        variations.update({name: prober.vary(point, name) for name in concerned})
+        names = [name for name in point if name not in fixed]
+        known = {name: each for name, each in variations.items() if name in point}
+        concerned = _concerned(trace, wanted, known)
+        concerned = [*concerned, *(name for name in names if name not in known)] if concerned else names
+        variations = known | {name: prober.vary(point, name) for name in concerned}
         moving = {name: variations[name] for name in concerned}
         shown |= {name for name in concerned if variations[name].slopes}
         moves = _moves(trace.features, wanted, moving, prober.defaults.keys())
         if not any(moves.values()):
             break
         last = (point, trace, moving)
-        point = _land(prober, point, moves, variations)
+        point = prober.expanded(_land(prober, point, moves, variations))
     return best
 
 
@@ -73,7 +84,7 @@ def _foretold(last: tuple[Point, Trace, Mapping[str, Variation]] | None, point: 
         return {}
     before, then, variations = last
     told = {name: each for name, each in variations.items() if each.slopes and each.step == 1}
-    if any(point[name] != before[name] and name not in told for name in point):
+    if point.keys() != before.keys() or any(point[name] != before[name] and name not in told for name in point):
         return {}
     expected: dict[Feature, Fraction] = {feature: Fraction(size) for feature, size in then.features.items()}
     for name, each in told.items():
@@ -156,5 +167,5 @@ def _on_grid(here: int, move: Fraction, unit: int, origin: int) -> int:
 
 def _within(prober: Prober, name: str, value: int) -> int:
     """Return *value* within reason; 0 is one only where it is meant, not where a step goes too far."""
-    low = min(1, prober.defaults.get(name, 1))
+    low = min(1, prober.defaults.get(name, 0 if name.startswith("len(") else 1))
     return max(low, min(value, LARGEST_VALUE)) if value else 0
