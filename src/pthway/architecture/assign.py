@@ -73,7 +73,7 @@ class _Search:
 
     def one_at_a_time(self, outcome: Outcome) -> None:
         """Put in line what changes some name or size; the lists that were tied may also be untied."""
-        for slot, value in _changes(self.problem, outcome):
+        for slot, value in changes_of(self.problem, outcome):
             for prober, point in _applied(outcome, {slot: value}):
                 trace = prober.at(point)
                 if trace is not None and trace.features != outcome.trace.features:
@@ -85,7 +85,7 @@ class _Search:
 
     def two_at_once(self, outcome: Outcome) -> None:
         """Put in line pairs of changes of which one alone is refused or shows nothing."""
-        changes = list(_changes(self.problem, outcome))
+        changes = list(changes_of(self.problem, outcome))
         dumb = [change for change in changes if not _shows(outcome, change)]
         pairs = {frozenset((id(one), id(other))): (one, other) for one in dumb for other in changes if root(one[0]) != root(other[0]) or one[0] != other[0]}
         for one, other in list(pairs.values())[:PAIRS]:
@@ -124,7 +124,8 @@ def _buildable(problem: Problem) -> Iterator[tuple[Prober, Point]]:
             return
 
 
-def _changes(problem: Problem, outcome: Outcome) -> Iterator[tuple[Slot, object]]:
+def changes_of(problem: Problem, outcome: Outcome) -> Iterator[tuple[Slot, object]]:
+    """Yield the choices that may be made otherwise than in *outcome*, slot by slot."""
     for slot, value in walk(outcome.arguments):
         choices = problem.choices(slot, value)
         if type(value) is float and choices and not _shows(outcome, (slot, value / 2 if value else 0.5)):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Set
 from typing import Final
 
+from pthway.architecture.assign import changes_of
 from pthway.architecture.linear import dependent
 from pthway.architecture.probe import Point, Prober, Variation
 from pthway.architecture.problem import Problem
@@ -62,16 +63,14 @@ def _recombined(prober: Prober, point: Point, variations: Mapping[Slot, Variatio
 
 def _otherwise(problem: Problem, outcome: Outcome) -> Iterator[Outcome]:
     """Yield what other choices come to where they keep every name, and other whole numbers make up for the shapes."""
-    arguments = outcome.arguments
-    for slot, value in walk(arguments):
-        for choice in problem.choices(slot, value):
-            prober = outcome.prober.within(replaced(arguments, {slot: choice}))
-            trace = prober.at({})
-            if trace is None or trace.difference.fits or trace.difference.missing or trace.difference.unexpected:
-                continue
-            found = search(prober, {})
-            if found is not None and found.fits:
-                yield found
+    for slot, choice in changes_of(problem, outcome):
+        prober = outcome.prober.within(replaced(outcome.arguments, {slot: choice}))
+        trace = prober.at({})
+        if trace is None or trace.difference.fits or trace.difference.missing or trace.difference.unexpected:
+            continue
+        found = search(prober, {})
+        if found is not None and found.fits:
+            yield found
 
 
 def _fits(prober: Prober, point: Point) -> bool:

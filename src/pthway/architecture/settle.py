@@ -8,7 +8,7 @@ from pthway.architecture.probe import Prober, Variation
 from pthway.architecture.problem import Problem
 from pthway.architecture.readings import displaced, readings
 from pthway.architecture.search import Outcome
-from pthway.architecture.slots import Slot, frozen, length_of, replaced, same, walk
+from pthway.architecture.slots import Slot, frozen, inside, keys_of, length_of, replaced, same, walk, without
 from pthway.architecture.trace import PRESENT
 from pthway.architecture.unsolved import contradicting, no_trace, not_shown, refused_with_default, several
 from pthway.architecture.verdict import Verdict
@@ -66,6 +66,12 @@ def _as_usual(problem: Problem, outcome: Outcome) -> Outcome:
                 if shorter is arguments:
                     break
                 arguments = shorter
+    for slot, value in walk(arguments):
+        for key in keys_of(value):
+            held = dict(walk(arguments))[slot]
+            inner = next(inner for inner, name in zip(dict(inside(held, slot)), keys_of(held), strict=True) if name == key)
+            if problem.required(inner):
+                arguments = _if_it_fits(outcome.prober, arguments, {slot: without(held, key)})
     if frozen(arguments) == frozen(outcome.arguments):
         return outcome
     prober = outcome.prober.within(arguments, outcome.prober.tied)

@@ -97,6 +97,18 @@ def _elements(value: Sequence[object], changes: Mapping[Slot, object], slot: Slo
     return parts
 
 
+def keys_of(value: object) -> list[str]:
+    """Return the keys of a dictionary or namespace, which may lack one; none of anything else."""
+    return list(value) if isinstance(value, dict) else list(vars(value)) if isinstance(value, NAMESPACES) else []
+
+
+def without(value: object, key: str) -> object:
+    """Return a copy of a dictionary or namespace that lacks *key*."""
+    if isinstance(value, dict):
+        return {name: held for name, held in value.items() if name != key}
+    return type(value)(**{name: held for name, held in vars(value).items() if name != key})
+
+
 def frozen(value: object) -> Hashable:
     """Return something hashable that is equal for equal arguments: what a build is remembered by."""
     parts = inside(value, "")

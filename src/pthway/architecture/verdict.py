@@ -108,7 +108,9 @@ class Verdict:
     def _proof(self, slot: Slot, value: object) -> tuple[bool, str]:
         if slot in self.variations:
             return self._number(slot, self.outcome.point[slot], self.variations[slot])
-        choices = self.problem.choices(slot, value)
+        choices: list[object] = self.problem.choices(slot, value)
+        if type(value) is float and choices:
+            choices = [value * 2, value / 2] if value else [0.5]
         if not choices:
             return False, "no other value of it was tried against the weights"
         here, traces = self.outcome.trace, {}

@@ -1,0 +1,103 @@
+"""Whether inference inverts construction: build with drawn arguments, save, solve, compare. Used by test and benchmark."""
+
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from random import Random
+
+import torch
+
+from pthway.architecture.build import build, shapes
+from pthway.architecture.match import Match
+from pthway.architecture.resolve import resolve
+from pthway.architecture.slots import inside, replaced, same, walk
+from pthway.architecture.solve import solve
+from pthway.checkpoint import open_checkpoint
+from pthway.errors import PthwayError, UnsolvedArguments
+from tests.architecture.families import Family
+
+
+class Result(StrEnum):
+    """What came of one case."""
+
+    EXACT = "exact"
+    """Every argument that the weights determine is the one that was built with."""
+    AMBIGUOUS = "ambiguous"
+    """Another value, or none, and it is said that the weights do not settle it."""
+    FAILED = "failed"
+    """No arguments were found, and that is said."""
+    WRONG = "wrong"
+    """Another value than the one that was built with, and nothing says so."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One draw of one family."""
+
+    family: str
+    arguments: str
+    result: Result
+    note: str
+    seconds: float
+    builds: int
+    parameters: int
+
+
+def invert(family: Family, seed: int, folder: Path) -> Case:
+    """Return what came of building *family* with arguments drawn with *seed*, saving it in *folder* and solving."""
+    drawn, architecture = family.draw(Random(f"{family.name} {seed}")), resolve(family.architecture)
+    torch.manual_seed(seed)
+    module, path = architecture.factory(**drawn), folder / "case.pth"
+    stored = family.stored(drawn) if family.stored else {}
+    torch.save({"state_dict": module.state_dict(), **stored} if stored else module.state_dict(), path)
+    checkpoint, given = open_checkpoint(path), {name: drawn[name] for name in family.given}
+    start, builds = time.perf_counter(), 0
+    try:
+        match = solve(architecture, checkpoint.choose().tensors, given, checkpoint.extras)
+    except PthwayError as error:
+        result = Result.AMBIGUOUS if isinstance(error, UnsolvedArguments) else Result.FAILED
+        note = f"{error.what} {error.why}".replace("\n", " ")
+    else:
+        builds, (result, note) = match.builds, judge(match, drawn)
+    seconds = time.perf_counter() - start
+    path.unlink()
+    parameters = sum(parameter.numel() for parameter in module.parameters())
+    return Case(family.name, _written(drawn), result, note, seconds, builds, parameters)
+
+
+def judge(match: Match, drawn: dict[str, object]) -> tuple[Result, str]:
+    """Return how the arguments of *match* compare with those that were *drawn*, slot by slot."""
+    solved = {name: argument.value for name, argument in match.arguments.items()}
+    there, leaves = dict(walk(solved)), match.leaves
+    unlike = [
+        slot for slot, value in walk(drawn) if not inside(value, slot) and not (slot in there and same(there[slot], value))
+    ]
+    unlike += [slot for slot, value in walk({name: solved[name] for name in drawn}) if not inside(value, slot) and slot not in dict(walk(drawn))]
+    true = shapes(build(match.architecture, drawn).module)
+    wrong = [slot for slot in unlike if slot in leaves and leaves[slot].determined]
+    lost = [slot for slot in unlike if slot not in leaves and shapes(build(match.architecture, _without(drawn, slot)).module) != true]
+    if wrong or lost:
+        return Result.WRONG, f"{', '.join(f'{slot}={there.get(slot)!r}' for slot in wrong + lost)}"
+    shown = [slot for slot in unlike if slot in leaves and not _invisible(match, drawn, slot, there[slot], true)]
+    return (Result.AMBIGUOUS, f"said to be open: {', '.join(shown)}") if shown else (Result.EXACT, "")
+
+
+def _invisible(match: Match, drawn: dict[str, object], slot: str, value: object, true: object) -> bool:
+    """Whether torch itself builds the same names and shapes with the value that was found."""
+    if slot not in dict(walk(drawn)):
+        return False
+    return shapes(build(match.architecture, replaced(drawn, {slot: value})).module) == true
+
+
+def _without(drawn: dict[str, object], slot: str) -> dict[str, object]:
+    """Return *drawn* without an entry of a configuration that the solved one lacks."""
+    outer, _, key = slot.rpartition("['")
+    configuration = drawn.get(outer)
+    if not isinstance(configuration, dict):
+        return {}
+    return {**drawn, outer: {name: value for name, value in configuration.items() if name != key.removesuffix("']")}}
+
+
+def _written(drawn: dict[str, object]) -> str:
+    return ", ".join(f"{name}={value.__name__ if isinstance(value, type) else repr(value)}" for name, value in drawn.items())
