@@ -9,7 +9,7 @@ from typing import Any, Final
 from pthway.architecture.probe import Point, Prober, Trace
 from pthway.architecture.problem import Problem, alike
 from pthway.architecture.search import Outcome, search
-from pthway.architecture.slots import Slot, frozen, integers, replaced, root, walk
+from pthway.architecture.slots import Slot, frozen, numbers, replaced, root, walk
 
 BEGINNINGS: Final = 250
 """Points that are tried until one builds; most are refused at once."""
@@ -127,10 +127,7 @@ def _buildable(problem: Problem) -> Iterator[tuple[Prober, Point]]:
 def changes_of(problem: Problem, outcome: Outcome) -> Iterator[tuple[Slot, object]]:
     """Yield the choices that may be made otherwise than in *outcome*, slot by slot."""
     for slot, value in walk(outcome.arguments):
-        choices = problem.choices(slot, value)
-        if type(value) is float and choices and not _shows(outcome, (slot, value / 2 if value else 0.5)):
-            continue  # a probability or a slope: no factor of it would show either
-        for choice in choices:
+        for choice in problem.choices(slot, value):
             yield slot, choice
 
 
@@ -150,7 +147,7 @@ def _applied(outcome: Outcome, changes: Change) -> Iterable[tuple[Prober, Point]
 
 
 def _tied(prober: Prober, frame: Mapping[str, object]) -> tuple[Slot, ...]:
-    lengths: dict[Slot, Any] = integers(frame)
+    lengths: dict[Slot, Any] = numbers(frame)
     tied = tuple(slot for slot in prober.tied if f"len({slot})" in lengths)
     return tied if len(tied) > 1 and len({lengths[f"len({slot})"] for slot in tied}) == 1 else ()
 
@@ -159,5 +156,5 @@ def freed(problem: Problem, names: Iterable[str]) -> Problem:
     """Return the problem in which the caller's values of *names* are solved for as well, starting from them."""
     given = {name: value for name, value in problem.prober.given.items() if name not in names}
     asked = {name: problem.prober.given[name] for name in names}
-    prober = replace(problem.prober, given=given, frame={**problem.prober.frame, **asked}, defaults={**problem.prober.defaults, **integers(asked)}, traces={})
+    prober = replace(problem.prober, given=given, frame={**problem.prober.frame, **asked}, defaults={**problem.prober.defaults, **numbers(asked)}, traces={})
     return replace(problem, prober=prober)

@@ -30,8 +30,6 @@ LENGTHS: Final = (3, 4, 2, 1, 5)
 """What lists of unknown length start with."""
 ELEMENTS: Final = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29)
 """Distinct, and small because they may be depths."""
-FACTORS: Final = (0.125, 0.25, 0.35, 0.5, 0.75, 1.0, 1.25, 1.3, 1.4, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 8.0)
-"""What widths are multiplied with."""
 NORMS: Final = (nn.BatchNorm2d, nn.InstanceNorm2d, nn.LayerNorm, nn.BatchNorm1d, nn.Identity)
 
 
@@ -99,8 +97,6 @@ def _domain(slot: str, told: Said, default: object, used: Usage, home: _Home) ->
         choices += [False, True]
     if used.called or told.callable or (isinstance(default, type) and default is not REQUIRED):
         choices += NORMS if "norm" in name else home.classes(used)
-    if type(default) is float:
-        choices += FACTORS
     if NoneType in told.plain or default is None:
         choices += [None, *_instead_of_nothing(told, used, choices)]
     if default is not REQUIRED:

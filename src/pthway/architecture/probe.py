@@ -13,7 +13,7 @@ from pthway.architecture.budget import Budget
 from pthway.architecture.build import Bound, build, shapes, trial
 from pthway.architecture.difference import Difference, Shape, Shaped, compare
 from pthway.architecture.match import Architecture
-from pthway.architecture.slots import Slot, frozen, integers, length_of, replaced, same
+from pthway.architecture.slots import Number, Slot, frozen, length_of, numbers, replaced, same
 from pthway.architecture.trace import Feature, Features, features, moved
 
 LEAST_TENSORS: Final = 500
@@ -27,7 +27,7 @@ LARGEST_DEFAULT: Final = 64
 SILENT_BUILDS: Final = 2
 """An argument that two other values do not make visible leaves no trace."""
 
-Point = Mapping[Slot, int]
+Point = Mapping[Slot, Number]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,11 @@ class Variation:
 
     slopes: Mapping[Feature, Fraction]
     """Empty if nothing moves."""
-    step: int
+    step: Number
     """The step that showed; constructors that demand divisibility may take only multiples of it."""
-    silent: tuple[int, ...]
+    silent: tuple[Number, ...]
     """Values that build the same sizes."""
-    refused: tuple[int, ...]
+    refused: tuple[Number, ...]
     """Values that the constructor does not take."""
 
 
@@ -85,7 +85,7 @@ class Prober:
     def expanded(self, point: Point) -> dict[Slot, int]:
         """Return *point* with the slots that lists of these lengths have."""
         followers = {length_of(slot) for slot in self.tied[1:]}
-        return {slot: value for slot, value in integers(self.arguments(point)).items() if slot not in followers}
+        return {slot: value for slot, value in numbers(self.arguments(point)).items() if slot not in followers}
 
     def at(self, point: Point) -> Trace | None:
         """Return what the module at *point* leaves, or None if it cannot be built within the bounds."""
@@ -128,15 +128,15 @@ class Prober:
     def vary(self, point: Point, name: str) -> Variation:
         """Return what changes when *name* alone leaves its value at *point*, by the smallest step that shows."""
         here = self.at(point)
-        silent: list[int] = []
-        refused: list[int] = []
+        silent: list[Number] = []
+        refused: list[Number] = []
         for value in _others(point[name], self._neighbours(point, name)):
             there = self.at({**point, name: value})
             if here is None or there is None:
                 refused.append(value)
             elif moves := moved(here.features, there.features):
                 step, moves = self._smallest(point, name, value - point[name], moves)
-                slopes = {feature: Fraction(move, step) for feature, move in moves.items()}
+                slopes = {feature: move / Fraction(step) for feature, move in moves.items()}
                 return Variation(slopes, step, tuple(silent), tuple(refused))
             else:
                 silent.append(value)
@@ -145,13 +145,12 @@ class Prober:
         return Variation({}, 1, tuple(silent), tuple(refused))
 
     def _neighbours(self, point: Point, name: str) -> list[int]:
-        integers = {other: value for other, value in self.given.items() if type(value) is int}
-        return sorted({value for other, value in (*integers.items(), *point.items()) if other != name})
+        return sorted({value for other, value in (*self.given.items(), *point.items()) if other != name and type(value) is int})
 
-    def _smallest(self, point: Point, name: str, step: int, moves: dict[Feature, int]) -> tuple[int, dict[Feature, int]]:
+    def _smallest(self, point: Point, name: str, step: Number, moves: dict[Feature, int]) -> tuple[Number, dict[Feature, int]]:
         """Look for a smaller step that shows, where integer division or a divisor hides the smallest ones."""
         here, shorter = self.at(point), 2
-        while here is not None and shorter < step:
+        while here is not None and type(step) is int and shorter < step:
             there = self.at({**point, name: point[name] + shorter})
             if there is not None and (closer := moved(here.features, there.features)):
                 return shorter, closer
@@ -159,8 +158,10 @@ class Prober:
         return step, moves
 
 
-def _others(value: int, neighbours: Collection[int]) -> list[int]:
-    """Return other values to try: the next ones, those that keep a divisor or a multiple among *neighbours*, and others."""
+def _others(value: Number, neighbours: Collection[int]) -> list[Number]:
+    """Return one other value of a factor, which shows at once if it is one. Of a whole number return other values to try: the next ones, those that keep a divisor or a multiple among *neighbours*, and others."""
+    if isinstance(value, float):
+        return [value / 2 if value else 0.5]
     multiples = [value + each for each in neighbours if 1 < each < value and value % each == 0]
     divided = [each for each in neighbours if value and each > value and each % value == 0]
     divisors = [1, *divided] if divided else []
@@ -176,7 +177,7 @@ def base_points(required: Sequence[str], others: Point, found: Mapping[str, Shap
     """
     yield dict(zip(required, cycle(PRIMES), strict=False))
     sizes = Counter(size for tensor in found.values() for size in tensor.shape if size > 1)
-    multiple = math.lcm(*(value for value in others.values() if 1 < value <= LARGEST_DEFAULT))
+    multiple = math.lcm(*(value for value in others.values() if type(value) is int and 1 < value <= LARGEST_DEFAULT))
     for value in dict.fromkeys((8, 2, 1, multiple, 64, *(size for size, _ in sizes.most_common(3)))):
         yield dict.fromkeys(required, value)
     powers = [2 ** (len(required) - place) for place in range(len(required))]

@@ -10,7 +10,7 @@ from pthway.architecture.difference import Shaped
 from pthway.architecture.domain import Domain, domains
 from pthway.architecture.match import Architecture
 from pthway.architecture.probe import Point, Prober, base_points
-from pthway.architecture.slots import Slot, inside, integers, replaced, same, walk, within
+from pthway.architecture.slots import Slot, inside, numbers, replaced, same, walk, within
 from pthway.architecture.stored import Stored, stored_values
 from pthway.architecture.trace import features
 
@@ -60,16 +60,14 @@ class Problem:
                     yield self.prober.within(frame, alike(frame)), points[at][total - at]
 
     def _points(self, frame: Mapping[str, object]) -> list[Point]:
-        numbers = integers(frame)
-        listed = [slot for slot in numbers if "[" in slot and self.required(slot) and not slot.startswith("len(")]
-        required = [slot for slot in numbers if self.required(slot) and not slot.startswith("len(") and slot not in listed]
-        if not required and not listed:
-            return [numbers]
-        given = {name: value for name, value in self.prober.given.items() if type(value) is int}
-        others = {**self.prober.defaults, **given}
+        start = numbers(frame)
+        wholes = [slot for slot, value in start.items() if type(value) is int and self.required(slot) and not slot.startswith("len(")]
+        listed = [slot for slot in wholes if slot.endswith("]") and not slot.endswith("']")]
+        required = [slot for slot in wholes if slot not in listed]
         if not required:
-            return [numbers, {**numbers, **dict.fromkeys(listed, 8)}, {**numbers, **dict.fromkeys(listed, 1)}]
-        return [{**numbers, **base} for base in base_points(required, others, self.prober.found)]
+            return [start, *({**start, **dict.fromkeys(listed, value)} for value in (8, 1) if listed)]
+        given = {name: value for name, value in self.prober.given.items() if type(value) is int}
+        return [{**start, **base} for base in base_points(required, {**self.prober.defaults, **given}, self.prober.found)]
 
 
 def pose(
@@ -86,7 +84,7 @@ def pose(
     frame = replaced(frame, {slot: each.value for slot, each in stored.items()})
     prober = Prober(architecture, given, author, tensors, features(tensors), frame, {})
     problem = Problem(constructor, prober, known, stored)
-    prober.defaults = {slot: value for slot, value in integers(frame).items() if not problem.required(slot)}
+    prober.defaults = {slot: value for slot, value in numbers(frame).items() if not problem.required(slot)}
     return problem
 
 
@@ -101,8 +99,8 @@ def alike(frame: Mapping[str, object]) -> tuple[Slot, ...]:
 
 
 def _only_numbers(one: object, other: object) -> bool:
-    """Whether two values differ in whole numbers alone, which are solved and not tried."""
-    return type(one) is int and type(other) is int
+    """Whether both values are numbers, which are solved and not tried."""
+    return all(isinstance(each, int | float) and type(each) is not bool for each in (one, other))
 
 
 def _frames(frame: Mapping[str, object], domains: Mapping[Slot, Domain]) -> Iterator[dict[str, object]]:

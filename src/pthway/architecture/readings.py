@@ -38,7 +38,7 @@ def readings(problem: Problem, outcome: Outcome, variations: Mapping[Slot, Varia
 
 
 def _hidden(prober: Prober, point: Point, variations: Mapping[Slot, Variation]) -> Iterator[Point]:
-    for name in (name for name, variation in variations.items() if variation.slopes and not name.startswith("len(")):
+    for name in (name for name, variation in variations.items() if variation.slopes and type(point[name]) is int and not name.startswith("len(")):
         for direction in (1, -1):
             for step in range(1, NEIGHBOURS + 1):
                 other = {**point, name: point[name] + direction * step}
@@ -53,8 +53,9 @@ def _recombined(prober: Prober, point: Point, variations: Mapping[Slot, Variatio
     for name in sorted(together):
         rest = frozenset(other for other in point if other not in together or other == name)
         value = point[name]
-        for other in dict.fromkeys((prober.defaults.get(name, value), 2 * value, value // 2, value + 1, value - 1, 1)):
-            if other == value or other < 1:
+        beside = (value // 2, value + 1, value - 1, 1) if type(value) is int else (value / 2,)
+        for other in dict.fromkeys((prober.defaults.get(name, value), 2 * value, *beside)):
+            if other == value or (type(other) is int and other < 1):
                 continue
             outcome = search(prober, {**point, name: other}, rest)
             if outcome is not None and outcome.fits:

@@ -8,11 +8,13 @@ from typing import Final
 
 from pthway.architecture.linear import Equation, solve_moves
 from pthway.architecture.probe import Point, Prober, Trace, Variation
-from pthway.architecture.slots import Slot
+from pthway.architecture.slots import Number, Slot
 from pthway.architecture.trace import CHILDREN, PRESENT, Feature, Features
 
 MAX_STEPS: Final = 20
 """Linear constructors need one step, products two or three, squares about eight."""
+NEAR: Final = 0.004
+"""How far off a factor may be that was solved from sizes which its constructor rounds."""
 LARGEST_VALUE: Final = 1 << 20
 """A step beyond is a mistake: no argument of a network in our tests comes near."""
 
@@ -121,14 +123,14 @@ def _residual(feature: Feature, present: Features, wanted: Features) -> int | No
     return wanted[feature] - present[feature]
 
 
-def _land(prober: Prober, point: Point, moves: Mapping[str, Fraction], variations: Mapping[str, Variation]) -> dict[str, int]:
+def _land(prober: Prober, point: Point, moves: Mapping[str, Fraction], variations: Mapping[Slot, Variation]) -> dict[Slot, Number]:
     """Return the point after *moves*, or where the constructor refuses it, the nearest one that it takes.
 
     What forbids it may be an argument without a trace (heads, groups), and 1 divides everything; or a value that has to be a
     multiple of a step, or of another argument (the size of an image and of its patches).
     """
     exact, *others = _targets(prober, point, moves, variations)
-    silent = dict.fromkeys((name for name, variation in variations.items() if not variation.slopes), 1)
+    silent = dict.fromkeys((name for name, each in variations.items() if not each.slopes and _may_be_one(point, name)), 1)
     relaxed = [exact | {name: 1} for name in silent] if len(silent) > 1 else []
     for targets in (exact, *relaxed, exact | silent, *others, *(other | silent for other in others)):
         landing = {**point, **targets}
@@ -142,19 +144,35 @@ def _land(prober: Prober, point: Point, moves: Mapping[str, Fraction], variation
     return landing
 
 
-def _targets(prober: Prober, point: Point, moves: Mapping[str, Fraction], variations: Mapping[str, Variation]) -> Iterator[dict[str, int]]:
+def _may_be_one(point: Point, name: Slot) -> bool:
+    return type(point.get(name)) is int and not name.startswith("len(")
+
+
+def _targets(
+    prober: Prober, point: Point, moves: Mapping[Slot, Fraction], variations: Mapping[Slot, Variation]
+) -> Iterator[dict[Slot, Number]]:
     """Yield the values to land on: as solved, as multiples of another argument, in steps that are known to build."""
-    tiny = not any(round(move) for move in moves.values())
-    whole = {name: (1 if move > 0 else -1) if tiny and move else round(move) for name, move in moves.items()}
-    exact = {name: _within(prober, name, point[name] + move) for name, move in whole.items()}
-    yield exact
+    factors: dict[Slot, Number] = {name: plain(point[name] + float(moves[name])) for name in moves if isinstance(point[name], float)}
+    here = {name: int(point[name]) for name in moves if name not in factors}
+    tiny = not any(round(moves[name]) for name in here)
+    exact = {name: _within(prober, name, value + _whole(moves[name], tiny=tiny)) for name, value in here.items()}
+    yield exact | factors
     # What was solved to a whole number, and what is small, is more likely the divisor than the multiple.
-    for name in sorted((name for name in moves if moves[name]), key=lambda name: (moves[name].denominator == 1, -exact[name])):
+    for name in sorted((name for name in here if moves[name]), key=lambda name: (moves[name].denominator == 1, -exact[name])):
         for unit in dict.fromkeys(value for other, value in exact.items() if other != name and value > 1):
-            yield {**exact, name: _on_grid(point[name], moves[name], unit, 0)}
-    steps = {name: variations[name].step for name in moves}
-    grid = {name: _on_grid(point[name], moves[name], abs(step), point[name]) for name, step in steps.items()}
-    yield {name: _within(prober, name, value) for name, value in grid.items()}
+            yield {**exact, **factors, name: _on_grid(here[name], moves[name], unit, 0)}
+    grid = {name: _on_grid(value, moves[name], abs(int(variations[name].step)), value) for name, value in here.items()}
+    yield {name: _within(prober, name, value) for name, value in grid.items()} | factors
+
+
+def _whole(move: Fraction, *, tiny: bool) -> int:
+    return (1 if move > 0 else -1) if tiny and move else round(move)
+
+
+def plain(value: float) -> float:
+    """Return the plainest number near *value*: what a person would have written, as far as rounding lets it be seen."""
+    near = (round(value * denominator) / denominator for denominator in (1, 2, 4, 10, 8, 20, 100))
+    return next((each for each in near if abs(each - value) <= NEAR * max(1.0, abs(value))), round(value, 4))
 
 
 def _on_grid(here: int, move: Fraction, unit: int, origin: int) -> int:
@@ -167,5 +185,5 @@ def _on_grid(here: int, move: Fraction, unit: int, origin: int) -> int:
 
 def _within(prober: Prober, name: str, value: int) -> int:
     """Return *value* within reason; 0 is one only where it is meant, not where a step goes too far."""
-    low = min(1, prober.defaults.get(name, 0 if name.startswith("len(") else 1))
+    low = min(1, int(prober.defaults.get(name, 0 if name.startswith("len(") else 1)))
     return max(low, min(value, LARGEST_VALUE)) if value else 0

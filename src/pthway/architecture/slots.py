@@ -14,6 +14,7 @@ ADDED: Final = 8
 """The element that a list without any gets when it grows."""
 
 Slot = str
+Number = int | float
 NAMESPACES: Final = (Namespace, SimpleNamespace)
 
 
@@ -39,11 +40,11 @@ def walk(arguments: Mapping[str, object]) -> Iterator[tuple[Slot, object]]:
         waiting = [*inside(value, slot), *waiting]
 
 
-def integers(arguments: Mapping[str, object]) -> dict[Slot, int]:
-    """Return every whole number of *arguments* and the length of every list in them, by slot."""
-    found: dict[Slot, int] = {}
+def numbers(arguments: Mapping[str, object]) -> dict[Slot, Number]:
+    """Return every number of *arguments* and the length of every list in them, by slot."""
+    found: dict[Slot, Number] = {}
     for slot, value in walk(arguments):
-        if type(value) is int:
+        if isinstance(value, int | float) and type(value) is not bool:
             found[slot] = value
         elif type(value) in (list, tuple):
             found[length_of(slot)] = len(value)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from pthway.architecture.probe import Variation
 from pthway.architecture.problem import Problem
 from pthway.architecture.readings import entangled
 from pthway.architecture.search import Outcome
-from pthway.architecture.slots import Slot, inside, length_of, replaced, same, walk
+from pthway.architecture.slots import Number, Slot, inside, length_of, replaced, same, walk
 from pthway.architecture.unsolved import written
 
 NOTHING_ELSE_BUILDS: Final = "the constructor refuses every other value that was tried"
@@ -108,9 +108,7 @@ class Verdict:
     def _proof(self, slot: Slot, value: object) -> tuple[bool, str]:
         if slot in self.variations:
             return self._number(slot, self.outcome.point[slot], self.variations[slot])
-        choices: list[object] = self.problem.choices(slot, value)
-        if type(value) is float and choices:
-            choices = [value * 2, value / 2] if value else [0.5]
+        choices = self.problem.choices(slot, value)
         if not choices:
             return False, "no other value of it was tried against the weights"
         here, traces = self.outcome.trace, {}
@@ -124,7 +122,7 @@ class Verdict:
             return False, f"the weights do not change with it (built with {', '.join(alike[:SHOWN])} as well)"
         return True, f"with {' or '.join(list(built)[:SHOWN])} the names or shapes would differ"
 
-    def _number(self, name: Slot, value: int, variation: Variation) -> tuple[bool, str]:
+    def _number(self, name: Slot, value: Number, variation: Variation) -> tuple[bool, str]:
         if not variation.slopes:
             tried = ", ".join(map(str, variation.silent))
             return False, f"the weights do not change with it (built with {tried} as well)" if tried else NOTHING_ELSE_BUILDS
