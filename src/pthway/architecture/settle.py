@@ -7,7 +7,7 @@ from pthway.architecture.match import Match, Origin
 from pthway.architecture.probe import Prober, Variation
 from pthway.architecture.problem import Problem
 from pthway.architecture.readings import displaced, readings
-from pthway.architecture.search import Outcome, plain
+from pthway.architecture.search import Outcome, rounded
 from pthway.architecture.slots import Slot, frozen, inside, keys_of, length_of, replaced, same, walk, without
 from pthway.architecture.trace import PRESENT
 from pthway.architecture.unsolved import contradicting, no_trace, not_shown, refused_with_default, several
@@ -60,8 +60,9 @@ def _as_usual(problem: Problem, outcome: Outcome) -> Outcome:
         if slot in here and not same(here[slot], value):
             arguments = _if_it_fits(outcome.prober, arguments, {slot: value})
     for slot, value in walk(arguments):
-        if isinstance(value, float) and not any(same(each, value) for each in (outcome.prober.defaults.get(slot),)):
-            arguments = _if_it_fits(outcome.prober, arguments, {slot: plain(value)})
+        if isinstance(value, float) and value != outcome.prober.defaults.get(slot):
+            fitting = (changed for each in rounded(value) if (changed := _if_it_fits(outcome.prober, arguments, {slot: each})) is not arguments)
+            arguments = next(fitting, arguments)
         if type(value) in (list, tuple) and problem.required(slot):
             for length in range(len(value) - 1, 0, -1):  # type: ignore[arg-type]
                 shorter = _if_it_fits(outcome.prober, arguments, {length_of(slot): length})
