@@ -31,6 +31,8 @@ class Family:
     """What the file says of the arguments, beside the weights."""
     unseen: bool = False
     """Whether it was written after the solver worked on the others."""
+    third_party: bool = False
+    """Whether it comes from a package whose dependencies may be absent."""
 
 
 def some(random: Random, low: int, high: int, least: int, most: int) -> list[int]:
@@ -496,8 +498,8 @@ SEEN = [
     Family("config dataclass", GPT, draw_gpt, stored=lambda drawn: {"model_args": vars(drawn["config"]), "iter_num": 7}),
     Family("config dictionary", ConfigCNN, draw_config),
     Family("config namespace", ArgsEncoder, draw_namespace, stored=lambda drawn: {"args": drawn["args"]}),
-    Family("facenet-pytorch", "facenet_pytorch:InceptionResnetV1", draw_facenet),
-    Family("torchcrepe", "torchcrepe:Crepe", of_random(model=["full", "tiny"])),
+    Family("facenet-pytorch", "facenet_pytorch:InceptionResnetV1", draw_facenet, third_party=True),
+    Family("torchcrepe", "torchcrepe:Crepe", of_random(model=["full", "tiny"]), third_party=True),
 ]  # fmt: skip
 UNSEEN: list[Family] = []
 FAMILIES = [*SEEN, *UNSEEN]

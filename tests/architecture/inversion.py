@@ -1,6 +1,7 @@
 """Whether inference inverts construction: build with drawn arguments, save, solve, compare. Used by test and benchmark."""
 
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +17,7 @@ from pthway.architecture.solve import solve
 from pthway.checkpoint import open_checkpoint
 from pthway.errors import PthwayError, UnsolvedArguments
 from tests.architecture.families import Family
+from tests.thirdparty.stand_ins import standing_in
 
 
 class Result(StrEnum):
@@ -46,6 +48,11 @@ class Case:
 
 def invert(family: Family, seed: int, folder: Path) -> Case:
     """Return what came of building *family* with arguments drawn with *seed*, saving it in *folder* and solving."""
+    with standing_in() if family.third_party else nullcontext():
+        return _inverted(family, seed, folder)
+
+
+def _inverted(family: Family, seed: int, folder: Path) -> Case:
     drawn, architecture = family.draw(Random(f"{family.name} {seed}")), resolve(family.architecture)
     torch.manual_seed(seed)
     module, path = architecture.factory(**drawn), folder / "case.pth"

@@ -79,7 +79,8 @@ def load(
     """The network of *architecture* with the weights of *path*, in evaluation mode, ready to predict.
 
     *architecture* is a class, a factory function, ``"file.py:Name"`` or ``"package.module:Name"``. Constructor *arguments* that
-    are left out are solved from the weights; ``model.arguments`` says of each where its value came from. *weights* chooses among
+    are left out are solved from the weights, those that the file stores (``hyper_parameters``, ``args``, ``config``) tried first;
+    ``model.arguments`` says of each where its value came from. *weights* chooses among
     several state dicts (``"ema"``, ``"raw"`` or a path in the file), *rename* maps names of the file to the architecture's
     (``{"old": "new"}``, or ``{"old.": "new."}`` for all below), *labels* names the classes of the output. With
     ``strict=False`` what fits is loaded, and ``model.report`` lists the rest. An architecture whose own arguments have one of these
@@ -123,7 +124,7 @@ def _fit(
     candidates: Sequence[StateDict],
     architecture: Architecture,
     arguments: Mapping[str, object],
-    solver: Callable[[Architecture, Mapping[str, Any], Mapping[str, object]], Match],
+    solver: Callable[[Architecture, Mapping[str, Any], Mapping[str, object], Mapping[str, object]], Match],
 ) -> tuple[StateDict, Match]:
     """The one state dict that fits, with its match. Raises `AmbiguousWeights` if several do, and the first `Mismatch` if none."""
     fits: list[tuple[StateDict, Match]] = []
@@ -131,7 +132,7 @@ def _fit(
     for state in candidates:
         for reading in _readings(state):
             try:
-                fits.append((reading, solver(architecture, reading.tensors, arguments)))
+                fits.append((reading, solver(architecture, reading.tensors, arguments, checkpoint.extras)))
             except Mismatch as failure:
                 failures.append(failure)
             else:
