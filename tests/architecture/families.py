@@ -4,12 +4,13 @@ Shared by the property test of this folder and by ``benchmarks/solve.py``.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from itertools import pairwise
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -464,6 +465,248 @@ def draw_autoencoder(random):
     return {"in_channels": random.choice([1, 3]), "channels": channels, "latent_dim": random.choice([None, random.randint(2, 64)])}
 
 
+# --- written after the solver worked on those above -------------------------------------------------------------------
+
+
+class ConvNeXtBlock(nn.Module):
+    def __init__(self, dim, layer_scale):
+        super().__init__()
+        self.dwconv, self.norm = nn.Conv2d(dim, dim, 7, padding=3, groups=dim), nn.LayerNorm(dim)
+        self.pwconv1, self.pwconv2 = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
+        self.gamma = nn.Parameter(layer_scale * torch.ones(dim)) if layer_scale > 0 else None
+
+
+class ConvNeXt(nn.Module):
+    def __init__(self, in_chans=3, num_classes=1000, depths=[3, 3, 9, 3], dims=[96, 192, 384, 768], layer_scale_init_value=1e-6):  # noqa: B006
+        super().__init__()
+        self.downsample_layers = nn.ModuleList([nn.Sequential(nn.Conv2d(in_chans, dims[0], 4, 4), nn.GroupNorm(1, dims[0]))])
+        for a, b in pairwise(dims):
+            self.downsample_layers.append(nn.Sequential(nn.GroupNorm(1, a), nn.Conv2d(a, b, 2, 2)))
+        self.stages = nn.ModuleList()
+        for depth, dim in zip(depths, dims, strict=True):
+            self.stages.append(nn.Sequential(*[ConvNeXtBlock(dim, layer_scale_init_value) for _ in range(depth)]))
+        self.norm, self.head = nn.LayerNorm(dims[-1]), nn.Linear(dims[-1], num_classes)
+
+
+def draw_convnext(random):
+    count = random.choice([3, 4, 4, 5])
+    return {
+        "in_chans": random.choice([1, 3]), "num_classes": random.randint(2, 300), "depths": [random.randint(1, 5) for _ in range(count)],
+        "dims": [random.randint(4, 64) for _ in range(count)],
+    }  # fmt: skip
+
+
+VGG_PLANS = {
+    "A": [8, "M", 16, "M", 32, 32, "M", 64, 64, "M"],
+    "B": [8, 8, "M", 16, 16, "M", 32, 32, "M", 64, 64, "M"],
+    "D": [8, 8, "M", 16, 16, "M", 32, 32, 32, "M", 64, 64, 64, "M"],
+    "E": [8, 8, "M", 16, 16, "M", 32, 32, 32, 32, "M", 64, 64, 64, 64, "M"],
+}
+
+
+def make_layers(plan, batch_norm):
+    layers, channels = [], 3
+    for step in plan:
+        if step == "M":
+            layers.append(nn.MaxPool2d(2, 2))
+        else:
+            layers += [nn.Conv2d(channels, step, 3, padding=1), *([nn.BatchNorm2d(step)] if batch_norm else []), nn.ReLU()]
+            channels = step
+    return nn.Sequential(*layers)
+
+
+class VGG(nn.Module):
+    def __init__(self, vgg_name, batch_norm=False, num_classes=10, hidden=128):
+        super().__init__()
+        self.features = make_layers(VGG_PLANS[vgg_name], batch_norm)
+        self.classifier = nn.Sequential(nn.Linear(64, hidden), nn.ReLU(), nn.Dropout(), nn.Linear(hidden, num_classes))
+
+
+class DenseLayer(nn.Module):
+    def __init__(self, inputs, growth_rate, bn_size):
+        super().__init__()
+        self.norm1, self.conv1 = nn.BatchNorm2d(inputs), nn.Conv2d(inputs, bn_size * growth_rate, 1, bias=False)
+        self.norm2, self.conv2 = nn.BatchNorm2d(bn_size * growth_rate), nn.Conv2d(bn_size * growth_rate, growth_rate, 3, padding=1, bias=False)
+
+
+class DenseNet(nn.Module):
+    def __init__(self, growth_rate=32, block_config=(6, 12, 24, 16), num_init_features=64, bn_size=4, num_classes=1000):
+        super().__init__()
+        self.features = nn.Sequential()
+        self.features.add_module("conv0", nn.Conv2d(3, num_init_features, 7, 2, 3, bias=False))
+        self.features.add_module("norm0", nn.BatchNorm2d(num_init_features))
+        width = num_init_features
+        for index, count in enumerate(block_config):
+            block = nn.ModuleDict({f"denselayer{n + 1}": DenseLayer(width + n * growth_rate, growth_rate, bn_size) for n in range(count)})
+            self.features.add_module(f"denseblock{index + 1}", block)
+            width += count * growth_rate
+            if index != len(block_config) - 1:
+                self.features.add_module(f"transition{index + 1}", nn.Sequential(nn.BatchNorm2d(width), nn.Conv2d(width, width // 2, 1, bias=False)))
+                width //= 2
+        self.features.add_module("norm5", nn.BatchNorm2d(width))
+        self.classifier = nn.Linear(width, num_classes)
+
+
+class TemporalBlock(nn.Module):
+    def __init__(self, inputs, outputs, kernel_size, dilation):
+        super().__init__()
+        self.conv1 = nn.utils.parametrizations.weight_norm(nn.Conv1d(inputs, outputs, kernel_size, dilation=dilation))
+        self.conv2 = nn.utils.parametrizations.weight_norm(nn.Conv1d(outputs, outputs, kernel_size, dilation=dilation))
+        self.downsample = nn.Conv1d(inputs, outputs, 1) if inputs != outputs else None
+
+
+class TCN(nn.Module):
+    def __init__(self, input_size, output_size, num_channels, kernel_size=2, dropout=0.2):
+        super().__init__()
+        layers = []
+        for i in range(len(num_channels)):
+            inputs = input_size if i == 0 else num_channels[i - 1]
+            layers.append(TemporalBlock(inputs, num_channels[i], kernel_size, 2**i))
+        self.network, self.linear = nn.Sequential(*layers), nn.Linear(num_channels[-1], output_size)
+
+
+class Seq2Seq(nn.Module):
+    def __init__(
+        self, src_vocab: int, tgt_vocab: int, embed: int, hidden: int, layers: int = 1, attention: Literal["none", "general", "concat"] = "general",
+        share_embeddings: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.src_embed = nn.Embedding(src_vocab, embed)
+        self.tgt_embed = self.src_embed if share_embeddings else nn.Embedding(tgt_vocab, embed)
+        self.encoder = nn.GRU(embed, hidden, layers, bidirectional=True)
+        self.decoder = nn.GRU(embed + 2 * hidden, hidden, layers)
+        if attention == "general":
+            self.attention = nn.Linear(2 * hidden, hidden, bias=False)
+        elif attention == "concat":
+            self.attention = nn.Sequential(nn.Linear(3 * hidden, hidden), nn.Tanh(), nn.Linear(hidden, 1, bias=False))
+        self.out = nn.Linear(hidden, tgt_vocab)
+
+
+class Norm(Enum):
+    NONE = "none"
+    BATCH = "batch"
+    LAYER = "layer"
+
+
+class VAE(nn.Module):
+    def __init__(self, input_dim: int, latent_dim: int, widths: Sequence[int] = (512, 256), norm: Norm = Norm.BATCH) -> None:
+        super().__init__()
+        def stack(sizes: Sequence[int]) -> nn.Sequential:
+            parts: list[nn.Module] = []
+            for a, b in pairwise(sizes):
+                parts.append(nn.Linear(a, b))
+                if norm is Norm.BATCH:
+                    parts.append(nn.BatchNorm1d(b))
+                elif norm is Norm.LAYER:
+                    parts.append(nn.LayerNorm(b))
+                parts.append(nn.ReLU())
+            return nn.Sequential(*parts)
+
+        self.encoder = stack([input_dim, *widths])
+        self.mu, self.logvar = nn.Linear(widths[-1], latent_dim), nn.Linear(widths[-1], latent_dim)
+        self.decoder = stack([latent_dim, *reversed(widths)])
+        self.out = nn.Linear(widths[0], input_dim)
+
+
+def feed_forward(dim, expansion_factor, dense):
+    inner = int(dim * expansion_factor)
+    return nn.Sequential(dense(dim, inner), nn.GELU(), dense(inner, dim))
+
+
+class MLPMixer(nn.Module):
+    def __init__(self, *, image_size, channels=3, patch_size, dim, depth, num_classes, expansion_factor=4, expansion_factor_token=0.5):
+        super().__init__()
+        assert image_size % patch_size == 0, "image must be divisible by patch size"
+        patches = (image_size // patch_size) ** 2
+        self.embed = nn.Linear(patch_size**2 * channels, dim)
+        self.layers = nn.ModuleList(
+            nn.ModuleList(
+                [
+                    nn.LayerNorm(dim), feed_forward(patches, expansion_factor, lambda a, b: nn.Conv1d(a, b, 1)),
+                    nn.LayerNorm(dim), feed_forward(dim, expansion_factor_token, nn.Linear),
+                ]
+            )
+            for _ in range(depth)
+        )  # fmt: skip
+        self.head = nn.Linear(dim, num_classes)
+
+
+def draw_mixer(random):
+    patch = random.choice([4, 8, 16])
+    return {
+        "image_size": patch * random.randint(2, 10), "patch_size": patch, "dim": 2 * random.randint(8, 60), "depth": random.randint(1, 6),
+        "num_classes": random.randint(2, 100),
+    }  # fmt: skip
+
+
+class SuperResolution(nn.Module):
+    """After EDSR: a tail for each scale."""
+
+    def __init__(self, args):
+        super().__init__()
+        self.head = nn.Conv2d(args.n_colors, args.n_feats, 3, padding=1)
+        self.body = nn.Sequential(*[self.block(args.n_feats, args.res_scale) for _ in range(args.n_resblocks)])
+        tail = []
+        if args.scale in (2, 4, 8):
+            for _ in range(int(args.scale).bit_length() - 1):
+                tail += [nn.Conv2d(args.n_feats, 4 * args.n_feats, 3, padding=1), nn.PixelShuffle(2)]
+        elif args.scale == 3:
+            tail += [nn.Conv2d(args.n_feats, 9 * args.n_feats, 3, padding=1), nn.PixelShuffle(3)]
+        else:
+            raise NotImplementedError(args.scale)
+        self.tail = nn.Sequential(*tail, nn.Conv2d(args.n_feats, args.n_colors, 3, padding=1))
+
+    def block(self, width, res_scale):
+        return nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1))
+
+
+def draw_super_resolution(random):
+    return {
+        "args": argparse.Namespace(
+            n_colors=random.choice([1, 3]), n_feats=random.randint(4, 64), n_resblocks=random.randint(1, 10), scale=random.choice([2, 3, 4, 8]),
+            res_scale=random.choice([1.0, 0.1]),
+        )
+    }  # fmt: skip
+
+
+@dataclass
+class EncoderConfig:
+    channels: list[int] = field(default_factory=lambda: [16, 32])
+    kernel_size: int = 3
+    squeeze: int | None = None
+
+
+@dataclass
+class HeadConfig:
+    hidden: int = 64
+    classes: int = 10
+    use_bias: bool = True
+
+
+@dataclass
+class NestedConfig:
+    in_channels: int = 3
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
+
+
+class Nested(nn.Module):
+    def __init__(self, cfg: NestedConfig) -> None:
+        super().__init__()
+        widths, encoder = [cfg.in_channels, *cfg.encoder.channels], cfg.encoder
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, encoder.kernel_size) for a, b in pairwise(widths))
+        if encoder.squeeze is not None:
+            self.squeeze = nn.ModuleList(nn.Linear(width, encoder.squeeze) for width in cfg.encoder.channels)
+        self.head = nn.Sequential(
+            nn.Linear(widths[-1], cfg.head.hidden, bias=cfg.head.use_bias), nn.ReLU(), nn.Linear(cfg.head.hidden, cfg.head.classes, bias=cfg.head.use_bias)
+        )
+
+
+def draw_nested(random):
+    encoder = EncoderConfig(some(random, 2, 50, 1, 4), random.choice([1, 3, 5]), random.choice([None, random.randint(2, 20)]))
+    return {"cfg": NestedConfig(random.choice([1, 3]), encoder, HeadConfig(random.randint(2, 80), random.randint(2, 50), random.random() < 0.5))}
+
+
 SEEN = [
     Family("SimpleMLP", f"{EXAMPLES}/mlp/model.py:SimpleMLP", of_random(input_size=(1, 900), hidden_size=(1, 300), output_size=(1, 50))),
     Family("SimpleCNN", f"{EXAMPLES}/cnn/model.py:SimpleCNN", of_random(num_classes=(1, 500))),
@@ -501,5 +744,35 @@ SEEN = [
     Family("facenet-pytorch", "facenet_pytorch:InceptionResnetV1", draw_facenet, third_party=True),
     Family("torchcrepe", "torchcrepe:Crepe", of_random(model=["full", "tiny"]), third_party=True),
 ]  # fmt: skip
-UNSEEN: list[Family] = []
+UNSEEN = [
+    Family("ConvNeXt", ConvNeXt, draw_convnext, unseen=True),
+    Family("VGG by letter", VGG, of_random(vgg_name=list("ABDE"), batch_norm=[True, False], num_classes=(2, 90), hidden=(4, 90)), unseen=True),
+    Family(
+        "DenseNet", DenseNet,
+        of_random(
+            growth_rate=(4, 40), block_config=lambda r: tuple(some(r, 1, 6, 2, 4)), num_init_features=(4, 64), bn_size=(1, 6), num_classes=(2, 90)
+        ),
+        unseen=True,
+    ),
+    Family(
+        "TCN", TCN,
+        of_random(input_size=(1, 40), output_size=(1, 40), num_channels=lambda r: some(r, 2, 40, 1, 6), kernel_size=(2, 7)),
+        unseen=True,
+    ),
+    Family(
+        "seq2seq", Seq2Seq,
+        of_random(
+            src_vocab=(50, 400), tgt_vocab=(50, 400), embed=(3, 50), hidden=(3, 50), layers=(1, 3), attention=["none", "general", "concat"]
+        ),
+        unseen=True,
+    ),
+    Family(
+        "VAE", VAE,
+        of_random(input_dim=(4, 200), latent_dim=(1, 30), widths=lambda r: tuple(some(r, 3, 90, 1, 4)), norm=list(Norm)),
+        unseen=True,
+    ),
+    Family("MLP-Mixer", MLPMixer, draw_mixer, unseen=True),
+    Family("super-resolution", SuperResolution, draw_super_resolution, unseen=True, stored=lambda drawn: {"opt": {"args": vars(drawn["args"])}}),
+    Family("nested configuration", Nested, draw_nested, unseen=True),
+]
 FAMILIES = [*SEEN, *UNSEEN]
