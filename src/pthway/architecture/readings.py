@@ -1,6 +1,7 @@
 """Finds other arguments with which the same weights fit exactly, so that none is chosen by chance."""
 
 from collections.abc import Iterator, Mapping, Set
+from fractions import Fraction
 from typing import Final
 
 from pthway.architecture.assign import changes_of
@@ -19,6 +20,16 @@ def entangled(variations: Mapping[Slot, Variation]) -> Set[Slot]:
     return dependent({name: each.slopes for name, each in variations.items() if each.slopes})
 
 
+def sharp(outcome: Outcome, variations: Mapping[Slot, Variation]) -> Set[Slot]:
+    """Return the slots that some size is a whole multiple of, here and a step further: no other value builds that size."""
+    sizes = outcome.trace.features
+    return {
+        name
+        for name, each in variations.items()
+        if each.step == 1 and any(slope.denominator == 1 and sizes.get(at) == slope * Fraction(outcome.point[name]) for at, slope in each.slopes.items())
+    } - entangled(variations)
+
+
 def displaced(problem: Problem, arguments: Mapping[str, object]) -> int:
     """Return how many slots a reading moves away from their usual values."""
     here = dict(walk(arguments))
@@ -27,7 +38,8 @@ def displaced(problem: Problem, arguments: Mapping[str, object]) -> int:
 
 def readings(problem: Problem, outcome: Outcome, variations: Mapping[Slot, Variation]) -> list[Outcome]:
     """Return further points that fit exactly: values that integer division hides, other factors of a product, other choices."""
-    divided = {name: each for name, each in variations.items() if name not in outcome.foretold}
+    known = outcome.foretold.keys() | sharp(outcome, variations)
+    divided = {name: each for name, each in variations.items() if name not in known}
     prober, point = outcome.prober, outcome.point
     found = [*_hidden(prober, point, divided), *_recombined(prober, point, variations)]
     others = [Outcome(prober, other, trace, outcome.shown) for other in found if (trace := prober.at(other)) is not None]

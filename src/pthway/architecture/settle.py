@@ -1,12 +1,12 @@
 """Decides whether a fit is the only reading, and brings every argument to its usual value where the weights allow it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Final
 
 from pthway.architecture.match import Match, Origin
 from pthway.architecture.probe import Prober, Variation
 from pthway.architecture.problem import Problem
-from pthway.architecture.readings import displaced, readings
+from pthway.architecture.readings import displaced, readings, sharp
 from pthway.architecture.search import Outcome, rounded
 from pthway.architecture.slots import Slot, frozen, inside, keys_of, length_of, replaced, same, walk, without
 from pthway.architecture.trace import PRESENT
@@ -19,8 +19,10 @@ SAMPLE_VALUES: Final = (1, 2, 3, 4, 6, 8, 12, 16)
 
 def settle(problem: Problem, outcome: Outcome) -> Match:
     """Return the match if it is the only reading; see to arguments without a trace first."""
-    usual = _as_usual(problem, outcome)
-    variations = _variations(usual)
+    variations = _variations(outcome)
+    usual = _as_usual(problem, outcome, sharp(outcome, variations))
+    if usual is not outcome:
+        variations = _variations(usual)
     _refuse_silent(problem, usual, variations)
     others = readings(problem, usual, variations)
     ranked = sorted([usual, *others], key=lambda other: displaced(problem, other.arguments))
@@ -52,12 +54,15 @@ def settle_nearest(problem: Problem, outcome: Outcome) -> Match:
     return Verdict(problem, outcome, variations, []).match()
 
 
-def _as_usual(problem: Problem, outcome: Outcome) -> Outcome:
-    """Return *outcome* with the usual value wherever the weights fit with it as well, and no list longer than they show."""
+def _as_usual(problem: Problem, outcome: Outcome, known: Set[Slot]) -> Outcome:
+    """Return *outcome* with the usual value wherever the weights fit with it as well, and no list longer than they show.
+
+    The slots in *known* are shown as they are.
+    """
     arguments = outcome.arguments
     for slot, value in problem.usual().items():
         here = dict(walk(arguments))
-        if slot in here and not same(here[slot], value):
+        if slot in here and slot not in known and not same(here[slot], value):
             arguments = _if_it_fits(outcome.prober, arguments, {slot: value})
     for slot, value in walk(arguments):
         if isinstance(value, float) and value != outcome.prober.defaults.get(slot):

@@ -1,6 +1,6 @@
 """Says of each argument where its value comes from, and whether the weights prove it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -40,6 +40,11 @@ class Verdict:
     def arguments(self) -> dict[str, object]:
         """What was left out."""
         return self.outcome.arguments
+
+    @cached_property
+    def together(self) -> Set[Slot]:
+        """The slots of which the weights show only a combination."""
+        return entangled(self.variations)
 
     @cached_property
     def differing(self) -> Mapping[Slot, list[Mapping[str, object]]]:
@@ -127,7 +132,7 @@ class Verdict:
             tried = ", ".join(map(str, variation.silent))
             return False, f"the weights do not change with it (built with {tried} as well)" if tried else NOTHING_ELSE_BUILDS
         because = evidence(name, value, self.variations, self.problem.prober.found)
-        together = entangled(self.variations)
+        together = self.together
         if name in together:
             return False, f"{because}; the weights show it only together with {' and '.join(sorted(together - {name}))}"
         if variation.silent:
