@@ -122,9 +122,19 @@ class VisionBlock(nn.Module):
 
 class VisionTransformer(nn.Module):
     def __init__(
-        self, img_size=224, patch_size=16, in_chans=3, num_classes=1000, embed_dim=768, depth=12, num_heads=12,
-        mlp_ratio=4.0, qkv_bias=True, drop_rate=0.0, class_token=True,
-    ):  # fmt: skip
+        self,
+        img_size=224,
+        patch_size=16,
+        in_chans=3,
+        num_classes=1000,
+        embed_dim=768,
+        depth=12,
+        num_heads=12,
+        mlp_ratio=4.0,
+        qkv_bias=True,
+        drop_rate=0.0,
+        class_token=True,
+    ):
         super().__init__()
         assert img_size % patch_size == 0
         self.patch_embed = nn.Conv2d(in_chans, embed_dim, patch_size, patch_size)
@@ -138,17 +148,32 @@ class VisionTransformer(nn.Module):
 def draw_vit(random):
     heads, patch = random.choice([2, 3, 4, 6, 12]), random.choice([4, 8, 14, 16])
     return {
-        "img_size": patch * random.randint(2, 16), "patch_size": patch, "in_chans": random.choice([1, 3, 4]), "num_heads": heads,
-        "num_classes": random.randint(2, 200), "embed_dim": heads * random.choice([16, 24, 32]), "depth": random.randint(1, 8),
-        "mlp_ratio": random.choice([2.0, 3.0, 4.0]), "qkv_bias": random.random() < 0.5, "class_token": random.random() < 0.5,
-    }  # fmt: skip
+        "img_size": patch * random.randint(2, 16),
+        "patch_size": patch,
+        "in_chans": random.choice([1, 3, 4]),
+        "num_heads": heads,
+        "num_classes": random.randint(2, 200),
+        "embed_dim": heads * random.choice([16, 24, 32]),
+        "depth": random.randint(1, 8),
+        "mlp_ratio": random.choice([2.0, 3.0, 4.0]),
+        "qkv_bias": random.random() < 0.5,
+        "class_token": random.random() < 0.5,
+    }
 
 
 class TextClassifier(nn.Module):
     def __init__(
-        self, vocab_size: int, d_model: int, nhead: int, num_layers: int, dim_feedforward: int = 2048, num_classes: int = 2,
-        max_len: int = 512, positions: str = "learned", dropout: float = 0.1,
-    ) -> None:  # fmt: skip
+        self,
+        vocab_size: int,
+        d_model: int,
+        nhead: int,
+        num_layers: int,
+        dim_feedforward: int = 2048,
+        num_classes: int = 2,
+        max_len: int = 512,
+        positions: str = "learned",
+        dropout: float = 0.1,
+    ) -> None:
         super().__init__()
         self.embed = nn.Embedding(vocab_size, d_model)
         if positions == "learned":
@@ -165,10 +190,15 @@ class TextClassifier(nn.Module):
 def draw_text(random):
     heads = random.choice([1, 2, 4, 8])
     return {
-        "vocab_size": random.randint(50, 3000), "d_model": heads * random.randint(2, 16), "nhead": heads, "num_layers": random.randint(1, 6),
-        "dim_feedforward": random.randint(16, 300), "num_classes": random.randint(2, 20), "max_len": random.randint(16, 300),
+        "vocab_size": random.randint(50, 3000),
+        "d_model": heads * random.randint(2, 16),
+        "nhead": heads,
+        "num_layers": random.randint(1, 6),
+        "dim_feedforward": random.randint(16, 300),
+        "num_classes": random.randint(2, 20),
+        "max_len": random.randint(16, 300),
         "positions": random.choice(["learned", "sinusoidal"]),
-    }  # fmt: skip
+    }
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
@@ -178,9 +208,13 @@ class DoubleConv(nn.Module):
     def __init__(self, inp, out):
         super().__init__()
         self.conv = nn.Sequential(
-            nn.Conv2d(inp, out, 3, 1, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU(), nn.Conv2d(out, out, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(out), nn.ReLU(),
-        )  # fmt: skip
+            nn.Conv2d(inp, out, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(out),
+            nn.ReLU(),
+            nn.Conv2d(out, out, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(out),
+            nn.ReLU(),
+        )
 
 
 class UNet(nn.Module):
@@ -202,9 +236,11 @@ def draw_unet(random):
     first = random.randint(2, 16)
     features = [first * 2**step for step in range(random.randint(1, 5))] if random.random() < 0.7 else some(random, 2, 60, 1, 5)
     return {
-        "in_channels": random.choice([1, 3, 4]), "out_channels": random.randint(1, 20), "features": features,
+        "in_channels": random.choice([1, 3, 4]),
+        "out_channels": random.randint(1, 20),
+        "features": features,
         "bilinear": random.random() < 0.3,
-    }  # fmt: skip
+    }
 
 
 def _make_divisible(value, divisor=8):
@@ -254,7 +290,11 @@ class Generator(nn.Module):
         super().__init__()
         main = [nn.ConvTranspose2d(nz, ngf * 8, 4, 1, 0, bias=False), nn.BatchNorm2d(ngf * 8), nn.ReLU(True)]
         for factor in (8, 4, 2):
-            main += [nn.ConvTranspose2d(ngf * factor, ngf * factor // 2, 4, 2, 1, bias=False), nn.BatchNorm2d(ngf * factor // 2), nn.ReLU(True)]
+            main += [
+                nn.ConvTranspose2d(ngf * factor, ngf * factor // 2, 4, 2, 1, bias=False),
+                nn.BatchNorm2d(ngf * factor // 2),
+                nn.ReLU(True),
+            ]
         for _ in range(n_extra_layers):
             main += [nn.Conv2d(ngf, ngf, 3, 1, 1, bias=False), nn.BatchNorm2d(ngf), nn.ReLU(True)]
         self.main = nn.Sequential(*main, nn.ConvTranspose2d(ngf, nc, 4, 2, 1, bias=False), nn.Tanh())
@@ -291,7 +331,9 @@ class Tagger(nn.Module):
 
 
 class MLP(nn.Module):
-    def __init__(self, in_features: int, hidden: list[int], out_features: int, use_bn: bool = False, activation: str = "relu", bias: bool = True):
+    def __init__(
+        self, in_features: int, hidden: list[int], out_features: int, use_bn: bool = False, activation: str = "relu", bias: bool = True
+    ):
         super().__init__()
         activations = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}
         layers: list[nn.Module] = []
@@ -307,7 +349,10 @@ class MLP(nn.Module):
 class NoisyLinear(nn.Module):
     def __init__(self, in_features, out_features, sigma=0.017, bias=True):
         super().__init__()
-        self.mu, self.sigma = nn.Parameter(torch.zeros(out_features, in_features)), nn.Parameter(torch.full((out_features, in_features), sigma))
+        self.mu, self.sigma = (
+            nn.Parameter(torch.zeros(out_features, in_features)),
+            nn.Parameter(torch.full((out_features, in_features), sigma)),
+        )
         if bias:
             self.bias = nn.Parameter(torch.zeros(out_features))
         self.register_buffer("epsilon", torch.zeros(out_features, in_features))
@@ -339,9 +384,12 @@ class LitRegressor(nn.Module):
 def draw_lightning(random):
     heads = random.choice([1, 2, 4])
     return {
-        "input_dim": random.randint(2, 60), "hidden_dims": [*some(random, 2, 60, 0, 3), heads * random.randint(1, 12)], "heads": heads,
-        "dropout": random.choice([0.0, 0.2]), "lr": random.choice([0.1, 0.01]),
-    }  # fmt: skip
+        "input_dim": random.randint(2, 60),
+        "hidden_dims": [*some(random, 2, 60, 0, 3), heads * random.randint(1, 12)],
+        "heads": heads,
+        "dropout": random.choice([0.0, 0.2]),
+        "lr": random.choice([0.1, 0.01]),
+    }
 
 
 @dataclass
@@ -391,7 +439,13 @@ def draw_gpt(random):
     heads = random.choice([1, 2, 4, 12])
     return {
         "config": GPTConfig(
-            random.randint(8, 64), random.randint(50, 900), random.randint(1, 6), heads, heads * random.randint(2, 12), 0.0, random.random() < 0.5
+            random.randint(8, 64),
+            random.randint(50, 900),
+            random.randint(1, 6),
+            heads,
+            heads * random.randint(2, 12),
+            0.0,
+            random.random() < 0.5,
         )
     }
 
@@ -409,17 +463,23 @@ class ConfigCNN(nn.Module):
         if config["head"] == "linear":
             self.head = nn.Linear(channels, config["num_classes"])
         elif config["head"] == "mlp":
-            self.head = nn.Sequential(nn.Linear(channels, config["head_dim"]), nn.ReLU(), nn.Linear(config["head_dim"], config["num_classes"]))
+            self.head = nn.Sequential(
+                nn.Linear(channels, config["head_dim"]), nn.ReLU(), nn.Linear(config["head_dim"], config["num_classes"])
+            )
         else:
             raise ValueError(config["head"])
 
 
 def draw_config(random):
     config = {
-        "in_channels": random.choice([1, 3]), "channels": some(random, 2, 50, 1, 5), "batch_norm": random.random() < 0.5,
-        "kernel_size": random.choice([3, 5]), "head": random.choice(["linear", "mlp"]), "num_classes": random.randint(2, 50),
+        "in_channels": random.choice([1, 3]),
+        "channels": some(random, 2, 50, 1, 5),
+        "batch_norm": random.random() < 0.5,
+        "kernel_size": random.choice([3, 5]),
+        "head": random.choice(["linear", "mlp"]),
+        "num_classes": random.randint(2, 50),
         "head_dim": random.randint(4, 60),
-    }  # fmt: skip
+    }
     return {"config": config}
 
 
@@ -438,10 +498,15 @@ class ArgsEncoder(nn.Module):
 def draw_namespace(random):
     return {
         "args": argparse.Namespace(
-            vocab=random.randint(20, 900), dim=random.randint(3, 60), bidirectional=random.random() < 0.5, layers=random.randint(1, 5),
-            use_crf=random.random() < 0.5, tags=random.randint(2, 30), dropout=0.3,
+            vocab=random.randint(20, 900),
+            dim=random.randint(3, 60),
+            bidirectional=random.random() < 0.5,
+            layers=random.randint(1, 5),
+            use_crf=random.random() < 0.5,
+            tags=random.randint(2, 30),
+            dropout=0.3,
         )
-    }  # fmt: skip
+    }
 
 
 def draw_facenet(random):
@@ -491,9 +556,11 @@ class ConvNeXt(nn.Module):
 def draw_convnext(random):
     count = random.choice([3, 4, 4, 5])
     return {
-        "in_chans": random.choice([1, 3]), "num_classes": random.randint(2, 300), "depths": [random.randint(1, 5) for _ in range(count)],
+        "in_chans": random.choice([1, 3]),
+        "num_classes": random.randint(2, 300),
+        "depths": [random.randint(1, 5) for _ in range(count)],
         "dims": [random.randint(4, 64) for _ in range(count)],
-    }  # fmt: skip
+    }
 
 
 VGG_PLANS = {
@@ -526,7 +593,10 @@ class DenseLayer(nn.Module):
     def __init__(self, inputs, growth_rate, bn_size):
         super().__init__()
         self.norm1, self.conv1 = nn.BatchNorm2d(inputs), nn.Conv2d(inputs, bn_size * growth_rate, 1, bias=False)
-        self.norm2, self.conv2 = nn.BatchNorm2d(bn_size * growth_rate), nn.Conv2d(bn_size * growth_rate, growth_rate, 3, padding=1, bias=False)
+        self.norm2, self.conv2 = (
+            nn.BatchNorm2d(bn_size * growth_rate),
+            nn.Conv2d(bn_size * growth_rate, growth_rate, 3, padding=1, bias=False),
+        )
 
 
 class DenseNet(nn.Module):
@@ -541,7 +611,9 @@ class DenseNet(nn.Module):
             self.features.add_module(f"denseblock{index + 1}", block)
             width += count * growth_rate
             if index != len(block_config) - 1:
-                self.features.add_module(f"transition{index + 1}", nn.Sequential(nn.BatchNorm2d(width), nn.Conv2d(width, width // 2, 1, bias=False)))
+                self.features.add_module(
+                    f"transition{index + 1}", nn.Sequential(nn.BatchNorm2d(width), nn.Conv2d(width, width // 2, 1, bias=False))
+                )
                 width //= 2
         self.features.add_module("norm5", nn.BatchNorm2d(width))
         self.classifier = nn.Linear(width, num_classes)
@@ -567,9 +639,15 @@ class TCN(nn.Module):
 
 class Seq2Seq(nn.Module):
     def __init__(
-        self, src_vocab: int, tgt_vocab: int, embed: int, hidden: int, layers: int = 1, attention: Literal["none", "general", "concat"] = "general",
+        self,
+        src_vocab: int,
+        tgt_vocab: int,
+        embed: int,
+        hidden: int,
+        layers: int = 1,
+        attention: Literal["none", "general", "concat"] = "general",
         share_embeddings: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.src_embed = nn.Embedding(src_vocab, embed)
         self.tgt_embed = self.src_embed if share_embeddings else nn.Embedding(tgt_vocab, embed)
@@ -591,6 +669,7 @@ class Norm(Enum):
 class VAE(nn.Module):
     def __init__(self, input_dim: int, latent_dim: int, widths: Sequence[int] = (512, 256), norm: Norm = Norm.BATCH) -> None:
         super().__init__()
+
         def stack(sizes: Sequence[int]) -> nn.Sequential:
             parts: list[nn.Module] = []
             for a, b in pairwise(sizes):
@@ -622,21 +701,26 @@ class MLPMixer(nn.Module):
         self.layers = nn.ModuleList(
             nn.ModuleList(
                 [
-                    nn.LayerNorm(dim), feed_forward(patches, expansion_factor, lambda a, b: nn.Conv1d(a, b, 1)),
-                    nn.LayerNorm(dim), feed_forward(dim, expansion_factor_token, nn.Linear),
+                    nn.LayerNorm(dim),
+                    feed_forward(patches, expansion_factor, lambda a, b: nn.Conv1d(a, b, 1)),
+                    nn.LayerNorm(dim),
+                    feed_forward(dim, expansion_factor_token, nn.Linear),
                 ]
             )
             for _ in range(depth)
-        )  # fmt: skip
+        )
         self.head = nn.Linear(dim, num_classes)
 
 
 def draw_mixer(random):
     patch = random.choice([4, 8, 16])
     return {
-        "image_size": patch * random.randint(2, 10), "patch_size": patch, "dim": 2 * random.randint(8, 60), "depth": random.randint(1, 6),
+        "image_size": patch * random.randint(2, 10),
+        "patch_size": patch,
+        "dim": 2 * random.randint(8, 60),
+        "depth": random.randint(1, 6),
         "num_classes": random.randint(2, 100),
-    }  # fmt: skip
+    }
 
 
 class SuperResolution(nn.Module):
@@ -663,10 +747,13 @@ class SuperResolution(nn.Module):
 def draw_super_resolution(random):
     return {
         "args": argparse.Namespace(
-            n_colors=random.choice([1, 3]), n_feats=random.randint(4, 64), n_resblocks=random.randint(1, 10), scale=random.choice([2, 3, 4, 8]),
+            n_colors=random.choice([1, 3]),
+            n_feats=random.randint(4, 64),
+            n_resblocks=random.randint(1, 10),
+            scale=random.choice([2, 3, 4, 8]),
             res_scale=random.choice([1.0, 0.1]),
         )
-    }  # fmt: skip
+    }
 
 
 @dataclass
@@ -698,20 +785,25 @@ class Nested(nn.Module):
         if encoder.squeeze is not None:
             self.squeeze = nn.ModuleList(nn.Linear(width, encoder.squeeze) for width in cfg.encoder.channels)
         self.head = nn.Sequential(
-            nn.Linear(widths[-1], cfg.head.hidden, bias=cfg.head.use_bias), nn.ReLU(), nn.Linear(cfg.head.hidden, cfg.head.classes, bias=cfg.head.use_bias)
+            nn.Linear(widths[-1], cfg.head.hidden, bias=cfg.head.use_bias),
+            nn.ReLU(),
+            nn.Linear(cfg.head.hidden, cfg.head.classes, bias=cfg.head.use_bias),
         )
 
 
 def draw_nested(random):
     encoder = EncoderConfig(some(random, 2, 50, 1, 4), random.choice([1, 3, 5]), random.choice([None, random.randint(2, 20)]))
-    return {"cfg": NestedConfig(random.choice([1, 3]), encoder, HeadConfig(random.randint(2, 80), random.randint(2, 50), random.random() < 0.5))}
+    return {
+        "cfg": NestedConfig(random.choice([1, 3]), encoder, HeadConfig(random.randint(2, 80), random.randint(2, 50), random.random() < 0.5))
+    }
 
 
 SEEN = [
     Family("SimpleMLP", f"{EXAMPLES}/mlp/model.py:SimpleMLP", of_random(input_size=(1, 900), hidden_size=(1, 300), output_size=(1, 50))),
     Family("SimpleCNN", f"{EXAMPLES}/cnn/model.py:SimpleCNN", of_random(num_classes=(1, 500))),
     Family(
-        "custom layer", f"{EXAMPLES}/custom_layer/model.py:ModelWithCustomLayer",
+        "custom layer",
+        f"{EXAMPLES}/custom_layer/model.py:ModelWithCustomLayer",
         of_random(input_dim=(1, 90), hidden_dim=(1, 90), output_dim=(1, 50)),
     ),
     Family("ResNet", ResNet, draw_resnet),
@@ -722,20 +814,35 @@ SEEN = [
     Family("conv autoencoder", ConvAutoencoder, draw_autoencoder),
     Family("GAN generator", Generator, of_random(nz=(4, 200), ngf=(2, 40), nc=[1, 3], n_extra_layers=(0, 3))),
     Family(
-        "LSTM tagger", LSTMTagger,
-        of_random(vocab_size=(9, 900), embedding_dim=(2, 60), hidden_dim=(2, 60), tagset_size=(2, 40), num_layers=(1, 4), bidirectional=[True, False]),
+        "LSTM tagger",
+        LSTMTagger,
+        of_random(
+            vocab_size=(9, 900),
+            embedding_dim=(2, 60),
+            hidden_dim=(2, 60),
+            tagset_size=(2, 40),
+            num_layers=(1, 4),
+            bidirectional=[True, False],
+        ),
     ),
     Family(
-        "RNN of a kind", Tagger,
+        "RNN of a kind",
+        Tagger,
         of_random(rnn_type=["LSTM", "GRU"], ntoken=(20, 900), ninp=(2, 60), nhid=(2, 60), nlayers=(1, 4)),
     ),
     Family(
-        "MLP with a list", MLP,
-        of_random(in_features=(1, 90), hidden=lambda r: some(r, 1, 90, 0, 6), out_features=(1, 30), use_bn=[True, False], bias=[True, False]),
+        "MLP with a list",
+        MLP,
+        of_random(
+            in_features=(1, 90), hidden=lambda r: some(r, 1, 90, 0, 6), out_features=(1, 30), use_bn=[True, False], bias=[True, False]
+        ),
     ),
     Family(
-        "dueling network", DuelingNetwork,
-        of_random(state_dim=(1, 40), action_dim=(2, 20), hidden=lambda r: tuple(some(r, 2, 90, 1, 4)), noisy=[True, False], dueling=[True, False]),
+        "dueling network",
+        DuelingNetwork,
+        of_random(
+            state_dim=(1, 40), action_dim=(2, 20), hidden=lambda r: tuple(some(r, 2, 90, 1, 4)), noisy=[True, False], dueling=[True, False]
+        ),
     ),
     Family("Lightning", LitRegressor, draw_lightning, stored=lambda drawn: {"hyper_parameters": drawn, "epoch": 3}),
     Family("config dataclass", GPT, draw_gpt, stored=lambda drawn: {"model_args": vars(drawn["config"]), "iter_num": 7}),
@@ -743,36 +850,48 @@ SEEN = [
     Family("config namespace", ArgsEncoder, draw_namespace, stored=lambda drawn: {"args": drawn["args"]}),
     Family("facenet-pytorch", "facenet_pytorch:InceptionResnetV1", draw_facenet, third_party=True),
     Family("torchcrepe", "torchcrepe:Crepe", of_random(model=["full", "tiny"]), third_party=True),
-]  # fmt: skip
+]
 UNSEEN = [
     Family("ConvNeXt", ConvNeXt, draw_convnext, unseen=True),
-    Family("VGG by letter", VGG, of_random(vgg_name=list("ABDE"), batch_norm=[True, False], num_classes=(2, 90), hidden=(4, 90)), unseen=True),
     Family(
-        "DenseNet", DenseNet,
+        "VGG by letter", VGG, of_random(vgg_name=list("ABDE"), batch_norm=[True, False], num_classes=(2, 90), hidden=(4, 90)), unseen=True
+    ),
+    Family(
+        "DenseNet",
+        DenseNet,
         of_random(
-            growth_rate=(4, 40), block_config=lambda r: tuple(some(r, 1, 6, 2, 4)), num_init_features=(4, 64), bn_size=(1, 6), num_classes=(2, 90)
+            growth_rate=(4, 40),
+            block_config=lambda r: tuple(some(r, 1, 6, 2, 4)),
+            num_init_features=(4, 64),
+            bn_size=(1, 6),
+            num_classes=(2, 90),
         ),
         unseen=True,
     ),
     Family(
-        "TCN", TCN,
+        "TCN",
+        TCN,
         of_random(input_size=(1, 40), output_size=(1, 40), num_channels=lambda r: some(r, 2, 40, 1, 6), kernel_size=(2, 7)),
         unseen=True,
     ),
     Family(
-        "seq2seq", Seq2Seq,
+        "seq2seq",
+        Seq2Seq,
         of_random(
             src_vocab=(50, 400), tgt_vocab=(50, 400), embed=(3, 50), hidden=(3, 50), layers=(1, 3), attention=["none", "general", "concat"]
         ),
         unseen=True,
     ),
     Family(
-        "VAE", VAE,
+        "VAE",
+        VAE,
         of_random(input_dim=(4, 200), latent_dim=(1, 30), widths=lambda r: tuple(some(r, 3, 90, 1, 4)), norm=list(Norm)),
         unseen=True,
     ),
     Family("MLP-Mixer", MLPMixer, draw_mixer, unseen=True),
-    Family("super-resolution", SuperResolution, draw_super_resolution, unseen=True, stored=lambda drawn: {"opt": {"args": vars(drawn["args"])}}),
+    Family(
+        "super-resolution", SuperResolution, draw_super_resolution, unseen=True, stored=lambda drawn: {"opt": {"args": vars(drawn["args"])}}
+    ),
     Family("nested configuration", Nested, draw_nested, unseen=True),
 ]
 FAMILIES = [*SEEN, *UNSEEN]

@@ -77,10 +77,10 @@ def judge(match: Match, drawn: dict[str, object]) -> tuple[Result, str]:
     """Return how the arguments of *match* compare with those that were *drawn*, slot by slot."""
     solved = {name: argument.value for name, argument in match.arguments.items()}
     there, leaves = dict(walk(solved)), match.leaves
-    unlike = [
-        slot for slot, value in walk(drawn) if not inside(value, slot) and not (slot in there and same(there[slot], value))
+    unlike = [slot for slot, value in walk(drawn) if not inside(value, slot) and not (slot in there and same(there[slot], value))]
+    unlike += [
+        slot for slot, value in walk({name: solved[name] for name in drawn}) if not inside(value, slot) and slot not in dict(walk(drawn))
     ]
-    unlike += [slot for slot, value in walk({name: solved[name] for name in drawn}) if not inside(value, slot) and slot not in dict(walk(drawn))]
     true = shapes(build(match.architecture, drawn).module)
     wrong = [slot for slot in unlike if slot in leaves and leaves[slot].determined]
     lost = [slot for slot in unlike if slot not in leaves and shapes(build(match.architecture, _without(drawn, slot)).module) != true]

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from pthway.architecture.budget import MAX_BUILDS
 from pthway.architecture.build import build, shapes
 from pthway.architecture.difference import Shape
 from pthway.architecture.match import Match, Origin
-from pthway.architecture.budget import MAX_BUILDS
 from pthway.architecture.resolve import resolve
 from pthway.architecture.solve import solve, solve_nearest
 from pthway.errors import ConstructorFailed, Mismatch, UnsolvedArguments, UsageError

@@ -5,17 +5,16 @@ import dataclasses
 import inspect
 import types
 import typing
-from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from types import SimpleNamespace
 from typing import Any, Final
+
+from pthway.architecture.slots import NAMESPACES
 
 SEQUENCES: Final = (list, tuple, collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection)
 MAPPINGS: Final = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
-NAMESPACES: Final = (Namespace, SimpleNamespace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +46,29 @@ def said(annotation: Any) -> Said:
         return said(arguments[0])
     if origin is typing.Literal:
         return Said(choices=arguments)
-    bare = origin or annotation
-    if annotation is None or annotation is types.NoneType:
-        return Said(plain=frozenset({types.NoneType}))
-    if bare in SEQUENCES:
-        fixed = bare is tuple and bool(arguments) and arguments[-1] is not ...
-        element = arguments[0] if arguments else None
-        return Said(sequence=tuple if bare is tuple else list, element=element, length=len(arguments) if fixed else None)
-    if bare in MAPPINGS:
+    if (origin or annotation) in SEQUENCES:
+        return _sequence(origin or annotation, arguments)
+    return _class(types.NoneType if annotation is None else origin or annotation)
+
+
+def _sequence(kind: Any, arguments: tuple[Any, ...]) -> Said:
+    fixed = kind is tuple and bool(arguments) and arguments[-1] is not ...
+    element = arguments[0] if arguments else None
+    return Said(sequence=tuple if kind is tuple else list, element=element, length=len(arguments) if fixed else None)
+
+
+def _class(kind: Any) -> Said:
+    if kind in MAPPINGS:
         return Said(record=dict)
-    if bare in (type, collections.abc.Callable):
+    if kind in (type, collections.abc.Callable):
         return Said(callable=True)
-    if not isinstance(bare, type):
+    if kind in (bool, int, float, str, types.NoneType):
+        return Said(plain=frozenset({kind}))
+    if not isinstance(kind, type):
         return Said()
-    if bare in (bool, int, float, str):
-        return Said(plain=frozenset({bare}))
-    if issubclass(bare, Enum):
-        return Said(choices=tuple(bare))
-    if issubclass(bare, NAMESPACES) or dataclasses.is_dataclass(bare):
-        return Said(record=bare)
-    return Said()
+    if issubclass(kind, Enum):
+        return Said(choices=tuple(kind))
+    return Said(record=kind) if issubclass(kind, NAMESPACES) or dataclasses.is_dataclass(kind) else Said()
 
 
 def _union(parts: list[Said]) -> Said:
@@ -89,4 +91,6 @@ def annotations(factory: Callable[..., Any]) -> Mapping[str, Any]:
     try:
         return typing.get_type_hints(target)
     except (NameError, TypeError, AttributeError, SyntaxError):
-        return {name: each for name, each in inspect.get_annotations(target).items() if not isinstance(each, str)} if callable(target) else {}
+        return (
+            {name: each for name, each in inspect.get_annotations(target).items() if not isinstance(each, str)} if callable(target) else {}
+        )

@@ -53,8 +53,8 @@ class _Search:
 
     def put_back(self, outcome: Outcome, *, pairs: bool = False) -> None:
         """Put the outcome of a search in line, to go on to its neighbours."""
-        keys, *rest = outcome.trace.difference.distance
-        entry = _Entry((keys + pairs, *rest), next(self.numbers), outcome.prober, outcome.point, outcome, pairs)
+        keys, sizes, amount = outcome.trace.difference.distance
+        entry = _Entry((keys + pairs, sizes, amount), next(self.numbers), outcome.prober, outcome.point, outcome, pairs)
         heapq.heappush(self.waiting, entry)
 
     def go_on(self, entry: _Entry) -> Outcome | None:
@@ -87,7 +87,12 @@ class _Search:
         """Put in line pairs of changes of which one alone is refused or shows nothing."""
         changes = list(changes_of(self.problem, outcome))
         dumb = [change for change in changes if not _shows(outcome, change)]
-        pairs = {frozenset((id(one), id(other))): (one, other) for one in dumb for other in changes if root(one[0]) != root(other[0]) or one[0] != other[0]}
+        pairs = {
+            frozenset((id(one), id(other))): (one, other)
+            for one in dumb
+            for other in changes
+            if root(one[0]) != root(other[0]) or one[0] != other[0]
+        }
         for one, other in list(pairs.values())[:PAIRS]:
             for prober, point in _applied(outcome, dict((one, other))):
                 trace = prober.at(point)
@@ -156,5 +161,11 @@ def freed(problem: Problem, names: Iterable[str]) -> Problem:
     """Return the problem in which the caller's values of *names* are solved for as well, starting from them."""
     given = {name: value for name, value in problem.prober.given.items() if name not in names}
     asked = {name: problem.prober.given[name] for name in names}
-    prober = replace(problem.prober, given=given, frame={**problem.prober.frame, **asked}, defaults={**problem.prober.defaults, **numbers(asked)}, traces={})
+    prober = replace(
+        problem.prober,
+        given=given,
+        frame={**problem.prober.frame, **asked},
+        defaults={**problem.prober.defaults, **numbers(asked)},
+        traces={},
+    )
     return replace(problem, prober=prober)

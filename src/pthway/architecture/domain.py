@@ -11,10 +11,8 @@ from typing import Any, Final
 
 from torch import nn
 
-from pthway.architecture.annotation import NAMESPACES, Said, annotations, said
+from pthway.architecture.annotation import Said, annotations, said
 from pthway.architecture.constructor import REQUIRED, Parameter
-from pthway.architecture.slots import length_of
-from pthway.architecture.source import function_of
 from pthway.architecture.usage import Read, Usage, usage
 
 NEVER_TRIED: Final = frozenset(
@@ -82,7 +80,7 @@ class _Home:
         return tuple(value for value in own if all(hasattr(value, name) for name in usage.attributes))
 
 
-def _domain(slot: str, told: Said, default: object, used: Usage, home: _Home) -> Domain:  # noqa: C901 - one line a kind
+def _domain(slot: str, told: Said, default: object, used: Usage, home: _Home) -> Domain:
     name = slot.rpartition(".")[2].strip("[]'").rpartition("'")[2]
     if name in NEVER_TRIED and default is not REQUIRED:
         return Domain((default,))
@@ -91,7 +89,11 @@ def _domain(slot: str, told: Said, default: object, used: Usage, home: _Home) ->
     record = told.record or _used_as(used, told, default)
     if record is not None and (default is REQUIRED or default is None):
         domain = _record(slot, record, REQUIRED, used, home)
-        return domain if default is REQUIRED else dataclasses.replace(domain, starts=(None, *domain.starts), choices=domain.starts, required=False)
+        return (
+            domain
+            if default is REQUIRED
+            else dataclasses.replace(domain, starts=(None, *domain.starts), choices=domain.starts, required=False)
+        )
     choices: list[object] = [*told.choices, *used.choices]
     if bool in told.plain or isinstance(default, bool) or (default is REQUIRED and _only_tested(told, used)):
         choices += [False, True]
@@ -164,7 +166,9 @@ def _record(slot: str, kind: type, default: object, used: Usage, home: _Home) ->
         made = kind(**values)
     except Exception:  # noqa: BLE001 - the user's own class, which may refuse what it is tried with
         return Domain((), required=True, fields=fields)
-    return Domain((made,), required=bool(not dataclasses.is_dataclass(kind) or any(each.required for each in fields.values())), fields=fields)
+    return Domain(
+        (made,), required=bool(not dataclasses.is_dataclass(kind) or any(each.required for each in fields.values())), fields=fields
+    )
 
 
 def _fields(kind: type, default: object, used: Usage) -> list[tuple[str, Said, object, Usage]]:

@@ -79,8 +79,8 @@ class Prober:
     def arguments(self, point: Point) -> dict[str, object]:
         """Return the arguments that *point* stands for, without those that the caller gave."""
         together = [length_of(slot) for slot in self.tied]
-        changes = {**point, **{slot: point[together[0]] for slot in together if together[0] in point}}
-        return replaced(self.frame, changes)
+        length = {slot: point[together[0]] for slot in together if together[0] in point}
+        return replaced(self.frame, {**point, **length})
 
     def expanded(self, point: Point) -> dict[Slot, int]:
         """Return *point* with the slots that lists of these lengths have."""
@@ -104,7 +104,9 @@ class Prober:
 
     def passed(self, point: Point) -> dict[str, object]:
         """Return the arguments of *point* that are no defaults of the author's."""
-        return {name: value for name, value in self.arguments(point).items() if name not in self.author or not same(value, self.author[name])}
+        return {
+            name: value for name, value in self.arguments(point).items() if name not in self.author or not same(value, self.author[name])
+        }
 
     def _build(self, arguments: Mapping[str, object]) -> Trace | None:
         self.budget.builds += 1
@@ -159,7 +161,10 @@ class Prober:
 
 
 def _others(value: Number, neighbours: Collection[int]) -> list[Number]:
-    """Return one other value of a factor, which shows at once if it is one. Of a whole number return other values to try: the next ones, those that keep a divisor or a multiple among *neighbours*, and others."""
+    """Return other values to try: the next ones, those that keep a divisor or a multiple among *neighbours*, and others.
+
+    One is enough of a factor, which shows at once if it is one.
+    """
     if isinstance(value, float):
         return [value / 2 if value else 0.5]
     multiples = [value + each for each in neighbours if 1 < each < value and value % each == 0]

@@ -10,7 +10,7 @@ from pthway.architecture.difference import Shaped
 from pthway.architecture.domain import Domain, domains
 from pthway.architecture.match import Architecture
 from pthway.architecture.probe import Point, Prober, base_points
-from pthway.architecture.slots import Slot, inside, keys_of, numbers, replaced, same, walk, within
+from pthway.architecture.slots import Slot, inside, is_record, numbers, replaced, same, walk, within
 from pthway.architecture.stored import Stored, stored_values
 from pthway.architecture.trace import features
 
@@ -41,7 +41,7 @@ class Problem:
     def choices(self, slot: Slot, value: object) -> list[object]:
         """Return the values to try instead of *value* at *slot*."""
         domain = self.domains.get(slot)
-        offered = [*domain.choices, *(() if keys_of(value) else domain.starts)] if domain else []
+        offered = [*domain.choices, *(() if is_record(value) else domain.starts)] if domain else []
         if type(value) is bool:
             offered.append(not value)
         unique: list[object] = []

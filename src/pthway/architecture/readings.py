@@ -26,7 +26,8 @@ def sharp(outcome: Outcome, variations: Mapping[Slot, Variation]) -> Set[Slot]:
     return {
         name
         for name, each in variations.items()
-        if each.step == 1 and any(slope.denominator == 1 and sizes.get(at) == slope * Fraction(outcome.point[name]) for at, slope in each.slopes.items())
+        if each.step == 1
+        and any(slope.denominator == 1 and sizes.get(at) == slope * Fraction(outcome.point[name]) for at, slope in each.slopes.items())
     } - entangled(variations)
 
 
@@ -50,7 +51,9 @@ def readings(problem: Problem, outcome: Outcome, variations: Mapping[Slot, Varia
 
 
 def _hidden(prober: Prober, point: Point, variations: Mapping[Slot, Variation]) -> Iterator[Point]:
-    for name in (name for name, variation in variations.items() if variation.slopes and type(point[name]) is int and not name.startswith("len(")):
+    for name in (
+        name for name, variation in variations.items() if variation.slopes and type(point[name]) is int and not name.startswith("len(")
+    ):
         for direction in (1, -1):
             for step in range(1, NEIGHBOURS + 1):
                 other = {**point, name: point[name] + direction * step}

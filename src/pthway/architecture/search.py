@@ -52,7 +52,8 @@ def search(prober: Prober, start: Point, fixed: Set[Slot] = frozenset()) -> Outc
     Each step varies every slot that may be wrong (those in *fixed* stay), solves for the moves that most sizes agree on,
     and builds there; depth goes before width, because with another depth the same key may name another layer.
     """
-    wanted, point = prober.wanted, prober.expanded(start)
+    wanted = prober.wanted
+    point: Point = prober.expanded(start)
     best: Outcome | None = None
     visited: list[Point] = []
     variations: dict[Slot, Variation] = {}
@@ -113,9 +114,7 @@ def _still_true(last: _Step | None, point: Point, trace: Trace) -> frozenset[Slo
         return frozenset()
     expected = _expected(last, point)
     return frozenset(
-        name
-        for name, each in last[2].items()
-        if all(expected.get(feature, 0) == trace.features.get(feature, 0) for feature in each.slopes)
+        name for name, each in last[2].items() if all(expected.get(feature, 0) == trace.features.get(feature, 0) for feature in each.slopes)
     )
 
 

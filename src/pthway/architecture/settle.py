@@ -1,16 +1,17 @@
 """Decides whether a fit is the only reading, and brings every argument to its usual value where the weights allow it."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from typing import Final
 
 from pthway.architecture.match import Match, Origin
 from pthway.architecture.probe import Prober, Variation
 from pthway.architecture.problem import Problem
 from pthway.architecture.readings import displaced, readings, sharp
-from pthway.architecture.search import Outcome, rounded
-from pthway.architecture.slots import Slot, frozen, inside, keys_of, length_of, replaced, same, walk, without
+from pthway.architecture.search import Outcome
+from pthway.architecture.slots import Number, Slot, replaced, walk
 from pthway.architecture.trace import PRESENT
 from pthway.architecture.unsolved import contradicting, no_trace, not_shown, refused_with_default, several
+from pthway.architecture.usual import as_usual
 from pthway.architecture.verdict import Verdict
 
 SAMPLE_VALUES: Final = (1, 2, 3, 4, 6, 8, 12, 16)
@@ -20,7 +21,7 @@ SAMPLE_VALUES: Final = (1, 2, 3, 4, 6, 8, 12, 16)
 def settle(problem: Problem, outcome: Outcome) -> Match:
     """Return the match if it is the only reading; see to arguments without a trace first."""
     variations = _variations(outcome)
-    usual = _as_usual(problem, outcome, sharp(outcome, variations))
+    usual = as_usual(problem, outcome, sharp(outcome, variations))
     if usual is not outcome:
         variations = _variations(usual)
     _refuse_silent(problem, usual, variations)
@@ -47,50 +48,12 @@ def settle_nearest(problem: Problem, outcome: Outcome) -> Match:
     hidden = [
         name
         for name in outcome.point
-        if problem.required(name) and not any(kind != PRESENT and here.get((key, kind)) == wanted.get((key, kind)) for key, kind in variations[name].slopes)
+        if problem.required(name)
+        and not any(kind != PRESENT and here.get((key, kind)) == wanted.get((key, kind)) for key, kind in variations[name].slopes)
     ]
     if hidden:
         raise not_shown(problem.prober.architecture, hidden)
-    return Verdict(problem, outcome, variations, []).match()
-
-
-def _as_usual(problem: Problem, outcome: Outcome, known: Set[Slot]) -> Outcome:
-    """Return *outcome* with the usual value wherever the weights fit with it as well, and no list longer than they show.
-
-    The slots in *known* are shown as they are.
-    """
-    arguments = outcome.arguments
-    for slot, value in problem.usual().items():
-        here = dict(walk(arguments))
-        if slot in here and slot not in known and not same(here[slot], value):
-            arguments = _if_it_fits(outcome.prober, arguments, {slot: value})
-    for slot, value in walk(arguments):
-        if isinstance(value, float) and value != outcome.prober.defaults.get(slot):
-            fitting = (changed for each in rounded(value) if (changed := _if_it_fits(outcome.prober, arguments, {slot: each})) is not arguments)
-            arguments = next(fitting, arguments)
-        if type(value) in (list, tuple) and problem.required(slot):
-            for length in range(len(value) - 1, 0, -1):  # type: ignore[arg-type]
-                shorter = _if_it_fits(outcome.prober, arguments, {length_of(slot): length})
-                if shorter is arguments:
-                    break
-                arguments = shorter
-    for slot, value in walk(arguments):
-        for key in keys_of(value):
-            held = dict(walk(arguments))[slot]
-            inner = next(inner for inner, name in zip(dict(inside(held, slot)), keys_of(held), strict=True) if name == key)
-            if problem.required(inner):
-                arguments = _if_it_fits(outcome.prober, arguments, {slot: without(held, key)})
-    if frozen(arguments) == frozen(outcome.arguments):
-        return outcome
-    prober = outcome.prober.within(arguments, outcome.prober.tied)
-    trace = prober.at({})
-    return outcome if trace is None else Outcome(prober, prober.expanded({}), trace, outcome.shown)
-
-
-def _if_it_fits(prober: Prober, arguments: dict[str, object], change: Mapping[Slot, object]) -> dict[str, object]:
-    changed = replaced(arguments, change)
-    trace = prober.within(changed).at({})
-    return changed if trace is not None and trace.difference.fits else arguments
+    return Verdict(problem, outcome, variations, ()).match()
 
 
 def _refuse_silent(problem: Problem, outcome: Outcome, variations: Mapping[Slot, Variation]) -> None:
@@ -121,9 +84,11 @@ def _fits(prober: Prober, arguments: Mapping[str, object]) -> bool:
     return trace is not None and trace.difference.fits
 
 
-def _fitting(prober: Prober, point: Mapping[Slot, int], name: Slot) -> list[int]:
+def _fitting(prober: Prober, point: Mapping[Slot, Number], name: Slot) -> list[int]:
     return [value for value in SAMPLE_VALUES if _fits(prober, prober.arguments({**point, name: value}))]
 
 
 def _variations(outcome: Outcome) -> dict[Slot, Variation]:
-    return {name: outcome.foretold[name] if name in outcome.foretold else outcome.prober.vary(outcome.point, name) for name in outcome.point}
+    return {
+        name: outcome.foretold[name] if name in outcome.foretold else outcome.prober.vary(outcome.point, name) for name in outcome.point
+    }

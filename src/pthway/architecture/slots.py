@@ -13,6 +13,9 @@ from typing import Any, Final
 ADDED: Final = 8
 """The element that a list without any gets when it grows."""
 
+ABSENT: Final = object()
+"""Stands for a key that a configuration is to lack."""
+
 Slot = str
 Number = int | float
 NAMESPACES: Final = (Namespace, SimpleNamespace)
@@ -20,8 +23,8 @@ NAMESPACES: Final = (Namespace, SimpleNamespace)
 
 def inside(value: object, slot: Slot) -> list[tuple[Slot, object]]:
     """Return the slots directly inside *value*, which stands at *slot*, each with what it holds."""
-    if type(value) in (list, tuple):
-        return [(f"{slot}[{index}]", element) for index, element in enumerate(value)]  # type: ignore[var-annotated, arg-type]
+    if isinstance(value, list | tuple) and type(value) in (list, tuple):
+        return [(f"{slot}[{index}]", element) for index, element in enumerate(value)]
     if isinstance(value, dict):
         return [(f"{slot}[{key!r}]", held) for key, held in value.items()]
     if isinstance(value, NAMESPACES):
@@ -44,10 +47,10 @@ def numbers(arguments: Mapping[str, object]) -> dict[Slot, Number]:
     """Return every number of *arguments* and the length of every list in them, by slot."""
     found: dict[Slot, Number] = {}
     for slot, value in walk(arguments):
-        if isinstance(value, int | float) and type(value) is not bool:
-            found[slot] = value
-        elif type(value) in (list, tuple):
-            found[length_of(slot)] = len(value)  # type: ignore[arg-type]
+        if type(value) in (int, float):
+            found[slot] = value  # type: ignore[assignment]
+        elif isinstance(value, list | tuple):
+            found[length_of(slot)] = len(value)
     return found
 
 
@@ -69,24 +72,24 @@ def within(slot: Slot, outer: Slot) -> bool:
 
 
 def replaced(arguments: Mapping[str, object], changes: Mapping[Slot, object]) -> dict[str, object]:
-    """Return a copy of *arguments* with *changes*; a list that grows repeats its last element."""
+    """Return a copy of *arguments* with *changes*; a list that grows repeats its last element, a key that is `ABSENT` goes."""
     return {name: _replaced(value, changes, name) for name, value in arguments.items()}
 
 
 def _replaced(value: object, changes: Mapping[Slot, object], slot: Slot) -> object:
     if slot in changes:
         value = changes[slot]
-    if type(value) in (list, tuple):
-        return type(value)(_elements(value, changes, slot))  # type: ignore[arg-type, call-arg]
-    parts = {inner: _replaced(held, changes, inner) for inner, held in inside(value, slot)}
-    if not parts:
-        return value
+    if isinstance(value, list | tuple) and type(value) in (list, tuple):
+        return type(value)(_elements(value, changes, slot))
+    parts = [_replaced(held, changes, inner) for inner, held in inside(value, slot)]
     if isinstance(value, dict):
-        return dict(zip(value, parts.values(), strict=True))
-    if isinstance(value, NAMESPACES):
-        return type(value)(**dict(zip(vars(value), parts.values(), strict=True)))
-    names = [field.name for field in dataclasses.fields(value) if field.init]  # type: ignore[arg-type]
-    return dataclasses.replace(value, **dict(zip(names, parts.values(), strict=True)))  # type: ignore[type-var]
+        return {key: part for key, part in zip(value, parts, strict=True) if part is not ABSENT}
+    if isinstance(value, Namespace | SimpleNamespace):
+        return type(value)(**{key: part for key, part in zip(vars(value), parts, strict=True) if part is not ABSENT})
+    if parts and dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in dataclasses.fields(value) if field.init]
+        return dataclasses.replace(value, **dict(zip(names, parts, strict=True)))  # type: ignore[type-var]
+    return value
 
 
 def _elements(value: Sequence[object], changes: Mapping[Slot, object], slot: Slot) -> list[object]:
@@ -98,16 +101,9 @@ def _elements(value: Sequence[object], changes: Mapping[Slot, object], slot: Slo
     return parts
 
 
-def keys_of(value: object) -> list[str]:
-    """Return the keys of a dictionary or namespace, which may lack one; none of anything else."""
-    return list(value) if isinstance(value, dict) else list(vars(value)) if isinstance(value, NAMESPACES) else []
-
-
-def without(value: object, key: str) -> object:
-    """Return a copy of a dictionary or namespace that lacks *key*."""
-    if isinstance(value, dict):
-        return {name: held for name, held in value.items() if name != key}
-    return type(value)(**{name: held for name, held in vars(value).items() if name != key})
+def is_record(value: object) -> bool:
+    """Whether *value* is a configuration that may lack a key: a dictionary or a namespace."""
+    return isinstance(value, dict | Namespace | SimpleNamespace)
 
 
 def frozen(value: object) -> Hashable:

@@ -40,13 +40,15 @@ def stored_values(extras: Mapping[str, object], arguments: Mapping[str, object])
     for slot, name in named.items():
         values = [(f"{path}.{name}".lstrip("."), group[name]) for path, group in groups if name in group and _is_plain(group[name])]
         values = [(where, _as(value, current[slot])) for where, value in values]
-        if values and not inside(current[slot], slot) or values and isinstance(values[0][1], list | tuple):
+        if (values and not inside(current[slot], slot)) or (values and isinstance(values[0][1], list | tuple)):
             where, value = values[0]
             found[slot] = Stored(value, where, tuple(other for other in values[1:] if not same(other[1], value)))
     return found
 
 
-def _groups(node: Mapping[str, object], path: str = "", depth: int = DEPTH, *, trusted: bool = True) -> Iterator[tuple[str, Mapping[str, object]]]:
+def _groups(
+    node: Mapping[str, object], path: str = "", depth: int = DEPTH, *, trusted: bool = True
+) -> Iterator[tuple[str, Mapping[str, object]]]:
     if trusted:
         yield path, node
     for name, value in node.items() if depth else ():

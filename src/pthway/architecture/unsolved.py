@@ -37,7 +37,7 @@ def no_trace(architecture: Architecture, fitting: Mapping[Slot, Sequence[object]
 
 
 def refused_with_default(
-    architecture: Architecture, default: Mapping[str, int], solved: Point, fitting: Mapping[str, Sequence[int]]
+    architecture: Architecture, default: Point, solved: Point, fitting: Mapping[Slot, Sequence[int]]
 ) -> UnsolvedArguments:
     """Return the error for defaults without a trace that the constructor does not take beside the solved values."""
     listed = "; ".join(f"{name}: {', '.join(map(str, values))} fit" for name, values in fitting.items())
@@ -54,7 +54,9 @@ def several(architecture: Architecture, readings: Sequence[Mapping[str, object]]
     slots = [dict(walk(reading)) for reading in readings]
     names = dict.fromkeys(slot for each in slots for slot, value in each.items() if not inside(value, slot))
     differing = [slot for slot in names if len({frozen(each[slot]) if slot in each else None for each in slots}) > 1]
-    listed = sorted({", ".join(f"{slot}={written(each[slot])}" for slot in differing if slot in each): None for each in slots}, key=_natural)
+    listed = sorted(
+        {", ".join(f"{slot}={written(each[slot])}" for slot in differing if slot in each): None for each in slots}, key=_natural
+    )
     return UnsolvedArguments(
         f"{_and(differing)} of {architecture.name} can be read from the weights in {len(listed)} ways or more.",
         "These fit exactly: " + "; ".join(listed) + ".",
@@ -90,7 +92,7 @@ def _natural(text: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
-def _values(point: Mapping[str, int]) -> str:
+def _values(point: Point) -> str:
     return ", ".join(f"{name}={value}" for name, value in point.items())
 
 

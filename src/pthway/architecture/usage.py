@@ -104,6 +104,11 @@ class _Follower:
                 self.passed(function, node, parent, depth)
             case ast.For(iter=over) | ast.comprehension(iter=over) if over is node:
                 self.elements()
+            case _:
+                self.tested_or_joined(parent, node)
+
+    def tested_or_joined(self, parent: ast.AST | None, node: ast.AST) -> None:
+        match parent:
             case ast.Starred():
                 self.elements()
             case ast.BinOp(left=left, right=right) if isinstance(left, ast.List | ast.Tuple) or isinstance(right, ast.List | ast.Tuple):
@@ -205,7 +210,9 @@ class _Follower:
     def spread(self, inner: Function, depth: int) -> None:
         arguments = inner.tree.args
         names = [argument.arg for argument in (*arguments.args, *arguments.kwonlyargs) if argument.arg != "self"]
-        defaults: dict[str, object] = dict(zip(reversed([each.arg for each in arguments.args]), map(_literal, reversed(arguments.defaults)), strict=False))
+        defaults: dict[str, object] = dict(
+            zip(reversed([each.arg for each in arguments.args]), map(_literal, reversed(arguments.defaults)), strict=False)
+        )
         defaults |= {each.arg: _literal(value) for each, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if value}
         for name in names:
             self.read(self.found.keys, name, inner, name, depth + 1, defaults.get(name, ...))

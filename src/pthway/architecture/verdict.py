@@ -12,6 +12,7 @@ from pthway.architecture.problem import Problem
 from pthway.architecture.readings import entangled
 from pthway.architecture.search import Outcome
 from pthway.architecture.slots import Number, Slot, inside, length_of, replaced, same, walk
+from pthway.architecture.stored import Stored
 from pthway.architecture.unsolved import written
 
 NOTHING_ELSE_BUILDS: Final = "the constructor refuses every other value that was tried"
@@ -69,13 +70,16 @@ class Verdict:
         determined, because = self._proof(slot, value)
         origin = self._origin(slot, value)
         if slot in self.problem.stored:
-            stored = self.problem.stored[slot]
-            agrees = "says so too" if determined else "says so"
-            because += f"; {stored.where} in the file {agrees if origin is Origin.STORED else f'says {written(stored.value)}, with which they do not fit'}"
+            because += f"; {self._in_the_file(self.problem.stored[slot], origin, determined)}"
         if slot in self.differing:
             there = self._difference(self.differing[slot][0])
             determined, because = False, f"{because}; they fit as well with {there}"
         return Argument(slot, value, origin, determined, because)
+
+    def _in_the_file(self, stored: Stored, origin: Origin, determined: bool) -> str:  # noqa: FBT001
+        if origin is Origin.STORED:
+            return f"{stored.where} in the file says so{' too' if determined else ''}"
+        return f"{stored.where} in the file says {written(stored.value)}, with which they do not fit"
 
     def _difference(self, other: Mapping[str, object]) -> str:
         here = dict(walk(self.arguments))
@@ -138,5 +142,3 @@ class Verdict:
         if variation.silent:
             return False, f"{because}; the weights fit with {', '.join(map(str, variation.silent))} as well"
         return True, because
-
-
