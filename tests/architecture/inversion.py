@@ -10,11 +10,11 @@ from random import Random
 import torch
 
 from pthway.architecture.build import build, shapes
-from pthway.architecture.match import Match
+from pthway.architecture.match import Architecture, Match
 from pthway.architecture.resolve import resolve
 from pthway.architecture.slots import inside, replaced, same, walk
 from pthway.architecture.solve import solve
-from pthway.checkpoint import open_checkpoint
+from pthway.checkpoint import Checkpoint, open_checkpoint
 from pthway.errors import PthwayError, UnsolvedArguments
 from tests.architecture.families import Family
 from tests.thirdparty.stand_ins import standing_in
@@ -42,6 +42,8 @@ class Case:
     result: Result
     note: str
     seconds: float
+    cpu: float
+    """Seconds of computing, which other programs on the machine stretch less."""
     builds: int
     parameters: int
 
@@ -59,18 +61,25 @@ def _inverted(family: Family, seed: int, folder: Path) -> Case:
     stored = family.stored(drawn) if family.stored else {}
     torch.save({"state_dict": module.state_dict(), **stored} if stored else module.state_dict(), path)
     checkpoint, given = open_checkpoint(path), {name: drawn[name] for name in family.given}
-    start, builds = time.perf_counter(), 0
-    try:
-        match = solve(architecture, checkpoint.choose().tensors, given, checkpoint.extras)
-    except PthwayError as error:
-        result = Result.AMBIGUOUS if isinstance(error, UnsolvedArguments) else Result.FAILED
-        note = f"{error.what} {error.why}".replace("\n", " ")
+    start, cpu = time.perf_counter(), time.process_time()
+    outcome = _solved(architecture, checkpoint, given)
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    builds = 0
+    if isinstance(outcome, Match):
+        builds, (result, note) = outcome.builds, judge(outcome, drawn)
     else:
-        builds, (result, note) = match.builds, judge(match, drawn)
-    seconds = time.perf_counter() - start
+        result = Result.AMBIGUOUS if isinstance(outcome, UnsolvedArguments) else Result.FAILED
+        note = f"{outcome.what} {outcome.why}".replace("\n", " ")
     path.unlink()
     parameters = sum(parameter.numel() for parameter in module.parameters())
-    return Case(family.name, _written(drawn), result, note, seconds, builds, parameters)
+    return Case(family.name, _written(drawn), result, note, seconds, cpu, builds, parameters)
+
+
+def _solved(architecture: Architecture, checkpoint: Checkpoint, given: dict[str, object]) -> Match | PthwayError:
+    try:
+        return solve(architecture, checkpoint.choose().tensors, given, checkpoint.extras)
+    except PthwayError as error:
+        return error
 
 
 def judge(match: Match, drawn: dict[str, object]) -> tuple[Result, str]:

@@ -82,7 +82,7 @@ class Prober:
         length = {slot: point[together[0]] for slot in together if together[0] in point}
         return replaced(self.frame, {**point, **length})
 
-    def expanded(self, point: Point) -> dict[Slot, int]:
+    def expanded(self, point: Point) -> dict[Slot, Number]:
         """Return *point* with the slots that lists of these lengths have."""
         followers = {length_of(slot) for slot in self.tied[1:]}
         return {slot: value for slot, value in numbers(self.arguments(point)).items() if slot not in followers}

@@ -88,7 +88,7 @@ def _replaced(value: object, changes: Mapping[Slot, object], slot: Slot) -> obje
         return type(value)(**{key: part for key, part in zip(vars(value), parts, strict=True) if part is not ABSENT})
     if parts and dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value) if field.init]
-        return dataclasses.replace(value, **dict(zip(names, parts, strict=True)))  # type: ignore[type-var]
+        return dataclasses.replace(value, **dict(zip(names, parts, strict=True)))
     return value
 
 
@@ -111,9 +111,11 @@ def frozen(value: object) -> Hashable:
     parts = inside(value, "")
     if parts or type(value) in (list, tuple, dict):
         return type(value), *((slot, frozen(held)) for slot, held in parts)
-    if isinstance(value, Hashable):
-        return type(value), value
-    return type(value), id(value)
+    try:
+        hash(value)
+    except TypeError:
+        return type(value), id(value)
+    return type(value), value
 
 
 def same(one: Any, other: Any) -> bool:
