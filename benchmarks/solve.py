@@ -1,4 +1,4 @@
-"""Does inference invert construction: are the arguments that a network was built with found again from its weights alone?
+"""Does inference invert construction? The arguments that a network was built with, found again from its weights alone.
 
 Each family of networks is built with drawn arguments, saved, and solved from the names and shapes in the file. Seconds are those of
 solving alone, without opening the file or building with weights. Families marked * were written after the solver worked on the others.
