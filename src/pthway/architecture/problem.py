@@ -10,7 +10,7 @@ from pthway.architecture.difference import Shaped
 from pthway.architecture.domain import Domain, domains
 from pthway.architecture.match import Architecture
 from pthway.architecture.probe import Point, Prober, base_points
-from pthway.architecture.slots import Slot, inside, is_record, numbers, replaced, same, walk, within
+from pthway.architecture.slots import Slot, inside, is_record, numbers, replaced, root, same, walk, within
 from pthway.architecture.stored import Stored, stored_values
 from pthway.architecture.trace import features
 
@@ -53,6 +53,8 @@ class Problem:
     def beginnings(self) -> Iterator[tuple[Prober, Point]]:
         """Yield points to set out from, plainest first."""
         frames = list(_frames(self.prober.frame, self.domains))
+        if self.stored:
+            frames += _frames(unstored(self.domains), self.domains)
         points = [self._points(frame) for frame in frames]
         for total in range(len(frames) + max(map(len, points))):
             for at, frame in enumerate(frames[: total + 1]):
@@ -79,13 +81,18 @@ def pose(
     left_out = {name: each for name, each in constructor.parameters.items() if name not in given}
     author = {name: each.default for name, each in left_out.items() if each.default is not REQUIRED}
     known = domains(architecture.factory, left_out)
-    frame: dict[str, object] = {name: known[name].starts[0] for name in left_out if known[name].starts}
-    stored = stored_values(extras or {}, frame)
-    frame = replaced(frame, {slot: each.value for slot, each in stored.items()})
+    plainest = unstored(known)
+    stored = stored_values(extras or {}, plainest)
+    frame = replaced(plainest, {slot: each.value for slot, each in stored.items()})
     prober = Prober(architecture, given, author, tensors, features(tensors), frame, {})
     problem = Problem(constructor, prober, known, stored)
     prober.defaults = {slot: value for slot, value in numbers(frame).items() if not problem.required(slot)}
     return problem
+
+
+def unstored(domains: Mapping[Slot, Domain]) -> dict[str, object]:
+    """Return the first value of each argument, whatever the file says of it."""
+    return {slot: domain.starts[0] for slot, domain in domains.items() if root(slot) == slot and domain.starts}
 
 
 def alike(frame: Mapping[str, object]) -> tuple[Slot, ...]:

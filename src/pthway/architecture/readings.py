@@ -1,6 +1,7 @@
 """Finds other arguments with which the same weights fit exactly, so that none is chosen by chance."""
 
-from collections.abc import Iterator, Mapping, Set
+import re
+from collections.abc import Iterable, Iterator, Mapping, Set
 from fractions import Fraction
 from typing import Final
 
@@ -11,6 +12,7 @@ from pthway.architecture.problem import Problem
 from pthway.architecture.search import Outcome, search
 from pthway.architecture.slots import Slot, frozen, replaced, same, walk
 
+_NUMBER: Final = re.compile(r"\d+")
 NEIGHBOURS: Final = 8
 """How far integer division may hide a value, each way, before the list of readings ends with it."""
 
@@ -78,15 +80,20 @@ def _recombined(prober: Prober, point: Point, variations: Mapping[Slot, Variatio
 
 
 def _otherwise(problem: Problem, outcome: Outcome) -> Iterator[Outcome]:
-    """Yield what other choices come to where they keep every name, and other whole numbers make up for the shapes."""
+    """Yield what other choices come to where they keep every name but its counts, and other numbers make up for the rest."""
+    wanted = _patterns(outcome.trace.shapes)
     for slot, choice in changes_of(problem, outcome):
         prober = outcome.prober.within(replaced(outcome.arguments, {slot: choice}))
         trace = prober.at({})
-        if trace is None or trace.difference.fits or trace.difference.missing or trace.difference.unexpected:
+        if trace is None or trace.difference.fits or _patterns(trace.shapes) != wanted:
             continue
         found = search(prober, {})
         if found is not None and found.fits:
             yield found
+
+
+def _patterns(names: Iterable[str]) -> Set[str]:
+    return {_NUMBER.sub("*", name) for name in names}
 
 
 def _fits(prober: Prober, point: Point) -> bool:

@@ -67,7 +67,7 @@ def _nothing_builds(problem: Problem) -> Exception:
     names = [name for name, each in problem.constructor.parameters.items() if each.required and name not in prober.given]
     if not names:
         build(prober.architecture, prober.given)  # raises the constructor's own failure, with its place
-    return cannot_try(prober.architecture, names, prober.budget.refusal)
+    return cannot_try(prober.architecture, names or list(prober.frame), prober.budget.refusal)
 
 
 def _with_known_names(problem: Problem, best: Outcome) -> Outcome:

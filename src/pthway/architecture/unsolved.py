@@ -41,10 +41,11 @@ def refused_with_default(
 ) -> UnsolvedArguments:
     """Return the error for defaults without a trace that the constructor does not take beside the solved values."""
     listed = "; ".join(f"{name}: {', '.join(map(str, values))} fit" for name, values in fitting.items())
+    beside = f"The weights say {_values(solved)}, which the constructor refuses beside the default {_values(default)}"
+    alone = f"The constructor refuses {_values(default)}, as the file has it, with these weights"
     return UnsolvedArguments(
         f"{_and(list(default))} of {architecture.name} {'has' if len(default) == 1 else 'have'} to be passed.",
-        f"The weights say {_values(solved)}, which the constructor refuses beside the default {_values(default)}; "
-        f"other values leave no trace in the weights ({listed}).",
+        f"{beside if solved else alone}; other values leave no trace in the weights ({listed}).",
         f"Pass the value it was trained with: {call_line(architecture, dict.fromkeys(map(root, default), '…'))}",
     )
 
