@@ -250,8 +250,18 @@ def test_the_builds_of_a_search_are_bounded(builds: int, spent: bool) -> None:
 
 @pytest.mark.parametrize(("seconds", "spent"), [(MAX_SECONDS - 1, False), (MAX_SECONDS + 1, True)])
 def test_the_time_of_a_search_is_bounded(seconds: float, spent: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pthway.architecture.budget.time.monotonic", lambda: 1000.0)
+    monkeypatch.setattr("pthway.architecture.budget.time.thread_time", lambda: 1000.0)
     assert Budget(started=1000.0 - seconds).spent is spent
+
+
+def test_where_nothing_fits_the_nearest_arguments_are_told_and_the_limit_that_ended_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = tensors(Stack, {"sizes": [3, 4, 5]}) | tensors(Attention, {"dim": 2, "heads": 1})
+    with pytest.raises(Mismatch, match=r"nearest arguments that were found: sizes=\[3, 4, 5\]") as caught:
+        solve(resolve(Stack), found, {})
+    assert "the search ended" not in str(caught.value)
+    monkeypatch.setattr("pthway.architecture.budget.MAX_BUILDS", 9)
+    with pytest.raises(Mismatch, match="the search ended after 9 builds"):
+        solve(resolve(Stack), found, {})
 
 
 def test_a_required_argument_with_which_nothing_builds_is_named_with_the_last_refusal() -> None:

@@ -12,7 +12,8 @@ from pthway.architecture.problem import Problem, pose
 from pthway.architecture.search import Outcome, search
 from pthway.architecture.settle import settle, settle_nearest
 from pthway.architecture.trace import moved
-from pthway.architecture.unsolved import cannot_try
+from pthway.architecture.unsolved import cannot_try, written
+from pthway.errors import Mismatch
 
 KNOWN_NAMES: Final = (
     "num_classes", "n_classes", "num_labels", "in_channels", "in_chans", "input_channels", "n_channels", "out_channels"
@@ -36,7 +37,9 @@ def solve(
     problem = pose(architecture, tensors, given, extras)
     outcome = _outcome(problem)
     if not outcome.fits:
-        raise explain(outcome.trace.shapes, tensors, architecture, proven=_proven(problem), untried=_untried(problem))
+        proven = _proven(problem)
+        error = explain(outcome.trace.shapes, tensors, architecture, proven=proven, untried=_untried(problem))
+        raise error if proven else _with_nearest(error, outcome)
     return settle(problem, outcome)
 
 
@@ -67,7 +70,7 @@ def _nothing_builds(problem: Problem) -> Exception:
     names = [name for name, each in problem.constructor.parameters.items() if each.required and name not in prober.given]
     if not names:
         build(prober.architecture, prober.given)  # raises the constructor's own failure, with its place
-    return cannot_try(prober.architecture, names or list(prober.frame), prober.budget.refusal)
+    return cannot_try(prober.architecture, names or list(prober.frame), prober.budget.refusal or str(prober.budget))
 
 
 def _with_known_names(problem: Problem, best: Outcome) -> Outcome:
@@ -89,6 +92,15 @@ def _proven(problem: Problem) -> dict[str, object]:
     if outcome is None or not outcome.fits:
         return {}
     return {name: outcome.arguments[name] for name, value in asked.items() if outcome.arguments[name] != value}
+
+
+def _with_nearest(error: Mismatch, outcome: Outcome) -> Mismatch:
+    """Return *error* with the arguments that it compares with, and the limit if one ended the search."""
+    arguments = outcome.prober.passed(outcome.point)
+    nearest = ", ".join(f"{name}={written(value)}" for name, value in arguments.items())
+    lines = [error.why] + [f"compared with the nearest arguments that were found: {nearest}"] * bool(nearest)
+    lines += [str(outcome.prober.budget)] * outcome.prober.budget.spent
+    return Mismatch(error.what, "\n       ".join(lines), error.fix)
 
 
 def _untried(problem: Problem) -> dict[str, object]:
