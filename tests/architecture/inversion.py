@@ -12,10 +12,10 @@ import torch
 from pthway.architecture.build import build, shapes
 from pthway.architecture.match import Architecture, Match
 from pthway.architecture.resolve import resolve
-from pthway.architecture.slots import inside, replaced, same, walk
+from pthway.architecture.slots import ABSENT, inside, replaced, same, walk
 from pthway.architecture.solve import solve
 from pthway.checkpoint import Checkpoint, open_checkpoint
-from pthway.errors import PthwayError, UnsolvedArguments
+from pthway.errors import ConstructorFailed, PthwayError, UnsolvedArguments
 from tests.architecture.families import Family
 from tests.thirdparty.stand_ins import standing_in
 
@@ -83,36 +83,34 @@ def _solved(architecture: Architecture, checkpoint: Checkpoint, given: dict[str,
 
 
 def judge(match: Match, drawn: dict[str, object]) -> tuple[Result, str]:
-    """Return how the arguments of *match* compare with those that were *drawn*, slot by slot."""
-    solved = {name: argument.value for name, argument in match.arguments.items()}
-    there, leaves = dict(walk(solved)), match.leaves
-    unlike = [slot for slot, value in walk(drawn) if not inside(value, slot) and not (slot in there and same(there[slot], value))]
-    unlike += [
-        slot for slot, value in walk({name: solved[name] for name in drawn}) if not inside(value, slot) and slot not in dict(walk(drawn))
-    ]
-    true = shapes(build(match.architecture, drawn).module)
-    wrong = [slot for slot in unlike if slot in leaves and leaves[slot].determined]
-    lost = [slot for slot in unlike if slot not in leaves and shapes(build(match.architecture, _without(drawn, slot)).module) != true]
-    if wrong or lost:
-        return Result.WRONG, f"{', '.join(f'{slot}={there.get(slot)!r}' for slot in wrong + lost)}"
-    shown = [slot for slot in unlike if slot in leaves and not _invisible(match, drawn, slot, there[slot], true)]
+    """Return how the arguments of *match* compare with those that were *drawn*, slot by slot.
+
+    A slot with another value is wrong if it is said to be proven. It is open if it is not, and torch builds other names or shapes
+    with the value that was found; if torch builds the same, no weight determines it. What one side lacks counts as wrong,
+    unless it is a key of a configuration without which torch builds the same.
+    """
+    solved = {name: match.arguments[name].value for name in drawn}
+    found, true = _bottom(solved), _bottom(drawn)
+    names = shapes(build(match.architecture, drawn).module)
+
+    def builds_the_same(changes: dict[str, object]) -> bool:
+        try:
+            return shapes(build(match.architecture, replaced(drawn, changes)).module) == names
+        except ConstructorFailed:
+            return False
+
+    unlike = [slot for slot, value in true.items() if slot in found and not same(found[slot], value)]
+    wrong = [slot for slot in unlike if match.leaves[slot].determined]
+    wrong += [slot for slot in true if slot not in found and not (slot.endswith("']") and builds_the_same({slot: ABSENT}))]
+    wrong += [slot for slot in found if slot not in true and match.leaves[slot].determined]
+    if wrong:
+        return Result.WRONG, ", ".join(f"{slot}={found.get(slot)!r}" for slot in wrong)
+    shown = [slot for slot in unlike if not builds_the_same({slot: found[slot]})]
     return (Result.AMBIGUOUS, f"said to be open: {', '.join(shown)}") if shown else (Result.EXACT, "")
 
 
-def _invisible(match: Match, drawn: dict[str, object], slot: str, value: object, true: object) -> bool:
-    """Whether torch itself builds the same names and shapes with the value that was found."""
-    if slot not in dict(walk(drawn)):
-        return False
-    return shapes(build(match.architecture, replaced(drawn, {slot: value})).module) == true
-
-
-def _without(drawn: dict[str, object], slot: str) -> dict[str, object]:
-    """Return *drawn* without an entry of a configuration that the solved one lacks."""
-    outer, _, key = slot.rpartition("['")
-    configuration = drawn.get(outer)
-    if not isinstance(configuration, dict):
-        return {}
-    return {**drawn, outer: {name: value for name, value in configuration.items() if name != key.removesuffix("']")}}
+def _bottom(arguments: dict[str, object]) -> dict[str, object]:
+    return {slot: value for slot, value in walk(arguments) if not inside(value, slot)}
 
 
 def _written(drawn: dict[str, object]) -> str:

@@ -29,6 +29,8 @@ LENGTHS: Final = (3, 4, 2, 1, 5)
 ELEMENTS: Final = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29)
 """Distinct, and small because they may be depths."""
 NORMS: Final = (nn.BatchNorm2d, nn.InstanceNorm2d, nn.LayerNorm, nn.BatchNorm1d, nn.Identity)
+ACTIVATIONS: Final = (nn.ReLU, nn.PReLU)
+"""Of the usual ones, only one has a weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +100,14 @@ def _domain(slot: str, told: Said, default: object, used: Usage, home: _Home) ->
     if bool in told.plain or isinstance(default, bool) or (default is REQUIRED and _only_tested(told, used)):
         choices += [False, True]
     if used.called or told.callable or (isinstance(default, type) and default is not REQUIRED):
-        choices += NORMS if "norm" in name else home.classes(used)
+        choices += NORMS if "norm" in name else ACTIVATIONS if "act" in name else home.classes(used)
     if NoneType in told.plain or default is None:
         choices += [None, *_instead_of_nothing(told, used, choices)]
     if default is not REQUIRED:
         return Domain((default,), tuple(choices))
     sequences = _sequences(told, used) if told.sequence or used.sequence else ()
-    starts = (*choices, *sequences) or ((0.0,) if told.plain == {float} else (WHOLE,))
+    whole = (WHOLE,) if int in told.plain or not (choices or sequences) else ()
+    starts = (0.0,) if told.plain == {float} else (*whole, *choices, *sequences)
     return Domain(tuple(starts), tuple(choices), required=True)
 
 

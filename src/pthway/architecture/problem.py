@@ -106,8 +106,9 @@ def alike(frame: Mapping[str, object]) -> tuple[Slot, ...]:
 
 
 def _only_numbers(one: object, other: object) -> bool:
-    """Whether both values are numbers, which are solved and not tried."""
-    return all(isinstance(each, int | float) and type(each) is not bool for each in (one, other))
+    """Whether two values differ in numbers or in a length alone, which are solved and not tried."""
+    both = (type(one), type(other))
+    return all(kind in (int, float) for kind in both) or all(kind in (list, tuple) for kind in both)
 
 
 def _frames(frame: Mapping[str, object], domains: Mapping[Slot, Domain]) -> Iterator[dict[str, object]]:

@@ -53,16 +53,21 @@ def readings(problem: Problem, outcome: Outcome, variations: Mapping[Slot, Varia
 
 
 def _hidden(prober: Prober, point: Point, variations: Mapping[Slot, Variation]) -> Iterator[Point]:
-    for name in (
-        name for name, variation in variations.items() if variation.slopes and type(point[name]) is int and not name.startswith("len(")
-    ):
+    for name, variation in variations.items():
+        value = point[name]
+        if not variation.slopes or not isinstance(value, int) or name.startswith("len("):
+            continue
         for direction in (1, -1):
             for step in range(1, NEIGHBOURS + 1):
-                other = {**point, name: point[name] + direction * step}
+                other = {**point, name: value + direction * step}
                 # Nobody means 0 where 1 builds the same.
                 if other[name] < 1 or not _fits(prober, other):
                     break
                 yield other
+        # A divisor that is multiplied again shows only where it does not divide.
+        for factor in {value * 2, value // 2, 1} - {value, 0}:
+            if _fits(prober, {**point, name: factor}):
+                yield {**point, name: factor}
 
 
 def _recombined(prober: Prober, point: Point, variations: Mapping[Slot, Variation]) -> Iterator[Point]:
@@ -83,6 +88,8 @@ def _otherwise(problem: Problem, outcome: Outcome) -> Iterator[Outcome]:
     """Yield what other choices come to where they keep every name but its counts, and other numbers make up for the rest."""
     wanted = _patterns(outcome.trace.shapes)
     for slot, choice in changes_of(problem, outcome):
+        if isinstance(choice, list | tuple):
+            continue  # several numbers of the same meaning as one, or an element for nothing
         prober = outcome.prober.within(replaced(outcome.arguments, {slot: choice}))
         trace = prober.at({})
         if trace is None or trace.difference.fits or _patterns(trace.shapes) != wanted:
