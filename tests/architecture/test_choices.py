@@ -165,6 +165,38 @@ def test_a_choice_that_a_depth_makes_up_for_is_such_an_assignment_too() -> None:
     assert solved(Doubling, {"depth": 5}).arguments["depth"].determined
 
 
+class Normed(nn.Module):
+    def __init__(self, width: int, norm_layer: Any = None) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, width, 3)
+        self.norm = (norm_layer or nn.BatchNorm2d)(width)
+
+
+def test_two_unusual_choices_of_which_nothing_speaks_for_one_are_an_error_with_both() -> None:
+    assert solved(Normed, {"width": 5}).call == {"width": 5}
+    with pytest.raises(UnsolvedArguments, match="norm_layer=Identity; norm_layer=InstanceNorm2d"):
+        solved(Normed, {"width": 5, "norm_layer": nn.InstanceNorm2d})
+    assert solved(Normed, {"width": 5, "norm_layer": nn.Identity}, norm_layer=nn.Identity).call == {"width": 5, "norm_layer": nn.Identity}
+
+
+def test_a_divisor_that_is_multiplied_again_is_not_called_proven() -> None:
+    class Divided(nn.Module):
+        def __init__(self, dim: int, heads: int = 8) -> None:
+            super().__init__()
+            self.query = nn.Linear(dim, dim // heads * heads)
+
+    assert not solved(Divided, {"dim": 64, "heads": 4}).arguments["heads"].determined
+
+
+def test_a_divisor_far_from_its_default_is_found() -> None:
+    class Squeeze(nn.Module):
+        def __init__(self, width: int, reduction: int = 16) -> None:
+            super().__init__()
+            self.down, self.up = nn.Linear(width, width // reduction), nn.Linear(width // reduction, width)
+
+    assert solved(Squeeze, {"width": 64, "reduction": 2}).call == {"width": 64, "reduction": 2}
+
+
 @pytest.mark.parametrize("bottleneck", [None, 4])
 @pytest.mark.parametrize("tail", [None, [3], [4, 5, 6]])
 def test_what_may_be_absent_is_found_to_be_there_or_not(bottleneck: int | None, tail: list[int] | None) -> None:

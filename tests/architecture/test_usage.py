@@ -83,8 +83,13 @@ def called(layer: Any, flag: Any) -> None:
         layer(3)
 
 
+def called_or_another(layer: Any) -> None:
+    (layer or nn.ReLU)(True)
+
+
 def test_what_is_called_and_what_is_asked_for_its_truth_are_told_apart() -> None:
     assert usage(called, "layer").called and not usage(called, "layer").tested
+    assert usage(called_or_another, "layer").called
     assert usage(called, "flag").tested and not usage(called, "flag").called
 
 

@@ -86,13 +86,19 @@ def _recombined(prober: Prober, point: Point, variations: Mapping[Slot, Variatio
 
 def _otherwise(problem: Problem, outcome: Outcome) -> Iterator[Outcome]:
     """Yield what other choices come to where they keep every name but its counts, and other numbers make up for the rest."""
-    wanted = _patterns(outcome.trace.shapes)
+    wanted, here = _patterns(outcome.trace.shapes), dict(walk(outcome.arguments))
+    # Beside a usual value other ones that fit are no readings: nothing speaks for them.
+    displaced_slots = {slot for slot, value in problem.usual().items() if slot in here and not same(here[slot], value)}
     for slot, choice in changes_of(problem, outcome):
         if isinstance(choice, list | tuple):
             continue  # several numbers of the same meaning as one, or an element for nothing
         prober = outcome.prober.within(replaced(outcome.arguments, {slot: choice}))
         trace = prober.at({})
-        if trace is None or trace.difference.fits or _patterns(trace.shapes) != wanted:
+        if trace is None or _patterns(trace.shapes) != wanted:
+            continue
+        if trace.difference.fits:
+            if slot in displaced_slots:
+                yield Outcome(prober, prober.expanded({}), trace, outcome.shown)
             continue
         found = search(prober, {})
         if found is not None and found.fits:

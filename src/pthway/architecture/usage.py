@@ -105,9 +105,9 @@ class _Follower:
             case ast.For(iter=over) | ast.comprehension(iter=over) if over is node:
                 self.elements()
             case _:
-                self.tested_or_joined(parent, node)
+                self.tested_or_joined(parent, node, function.parents.get(parent) if parent else None)
 
-    def tested_or_joined(self, parent: ast.AST | None, node: ast.AST) -> None:
+    def tested_or_joined(self, parent: ast.AST | None, node: ast.AST, outer: ast.AST | None) -> None:
         match parent:
             case ast.Starred():
                 self.elements()
@@ -115,6 +115,8 @@ class _Follower:
                 self.elements()
             case ast.If(test=test) | ast.IfExp(test=test) if test is node:
                 self.found.tested = True
+            case ast.BoolOp() | ast.IfExp() if isinstance(outer, ast.Call) and outer.func is parent:
+                self.found.called = True
             case ast.BoolOp() | ast.UnaryOp(op=ast.Not()):
                 self.found.tested = True
             case ast.Match(cases=cases):
