@@ -28,6 +28,13 @@ PthwayError
 import pickle
 
 
+def _printable(text: str) -> str:
+    """*text* with everything escaped that a terminal would obey: messages quote what stands in files."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
+
+
 class PthwayError(Exception):
     """Base of every deliberate error.
 
@@ -35,6 +42,7 @@ class PthwayError(Exception):
     """
 
     def __init__(self, what: str, why: str, fix: str) -> None:
+        what, why, fix = _printable(what), _printable(why), _printable(fix)
         super().__init__(what, why, fix)
         self.what, self.why, self.fix = what, why, fix
 

@@ -1,10 +1,8 @@
 """From a file and an architecture to a model: the way of a deployment script, in one call."""
 
-import gc
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from pthway.architecture.resolve import resolve
 from pthway.architecture.solve import solve, solve_nearest
 from pthway.checkpoint import Checkpoint, StateDict, open_checkpoint
 from pthway.checkpoint.checkpoint import ambiguous
+from pthway.checkpoint.collector import collector_paused
 from pthway.checkpoint.prefixes import as_saved, common_prefixes, renamed_by_user, without_prefix
 from pthway.checkpoint.safety import Verdict, refusal
 from pthway.checkpoint.soundness import NonFinite, non_finite
@@ -52,19 +51,7 @@ class LoadReport:
         return "\n".join(lines + [f"built with real parameters: {self.plainly}"] * (self.plainly is not None))
 
 
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Loading makes objects that stay; one full collection among torch's own objects takes a third of the time of loading a gigabyte."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-@_collector_paused()
+@collector_paused
 def load(
     path: str | os.PathLike[str],
     architecture: str | Path | Callable[..., nn.Module] | None = None,
