@@ -62,6 +62,7 @@ class _Search:
         if entry.outcome is None:
             outcome = search(entry.prober, entry.point)
             if outcome is not None and not outcome.fits:
+                self.add(outcome.prober, outcome.point, outcome.trace)  # a search that strayed sets out again from its best point
                 self.put_back(outcome)
             return outcome
         if entry.pairs:
