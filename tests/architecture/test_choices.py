@@ -204,19 +204,32 @@ def test_what_may_be_absent_is_found_to_be_there_or_not(bottleneck: int | None, 
     assert values(solved(Optional, arguments)) == arguments
 
 
-def test_a_weights_argument_is_never_given_another_value() -> None:
+@pytest.mark.parametrize("default", [None, False, 0])
+def test_an_argument_that_may_fetch_weights_is_never_given_another_value(default: object) -> None:
     tried: list[object] = []
 
     class Fetching(nn.Module):
-        def __init__(self, width: int, pretrained: str | None = None) -> None:
+        def __init__(self, width: int, pretrained: Any = default) -> None:
             super().__init__()
             tried.append(pretrained)
             if pretrained == "imagenet":
                 raise ConnectionError
             self.fc = nn.Linear(width, 2)
 
-    solved(Fetching, {"width": 3})
-    assert set(tried) == {None}
+    match = with_extras(Fetching, {"width": 3}, {"hparams": {"pretrained": "imagenet"}})
+    assert match.call == {"width": 3}
+    assert all(value is default for value in tried)
+
+
+def test_an_argument_that_may_fetch_weights_has_to_be_passed_where_it_has_no_default() -> None:
+    class Fetching(nn.Module):
+        def __init__(self, width: int, pretrained: bool) -> None:
+            super().__init__()
+            self.fc = nn.Linear(width, 2)
+
+    with pytest.raises(UnsolvedArguments, match="pretrained"):
+        solved(Fetching, {"width": 3, "pretrained": False})
+    assert solved(Fetching, {"width": 3, "pretrained": False}, pretrained=False).call == {"width": 3, "pretrained": False}
 
 
 # --- configurations ---

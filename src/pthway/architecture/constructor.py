@@ -10,6 +10,13 @@ from pthway.architecture.match import Architecture
 from pthway.errors import UsageError
 
 REQUIRED: Final = inspect.Parameter.empty
+NEVER_TRIED: Final = frozenset(
+    {
+        "pretrained", "weights", "weights_backbone", "progress", "device", "dtype", "download", "checkpoint", "checkpoint_path", "ckpt",
+        "ckpt_path", "path", "root", "url", "cache_dir", "init_weights", "verbose", "pretrained_backbone",
+    }
+)  # fmt: skip
+"""Arguments whose other values fetch or print something, and build the same network."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,16 +12,9 @@ from typing import Any, Final
 from torch import nn
 
 from pthway.architecture.annotation import Said, annotations, said
-from pthway.architecture.constructor import REQUIRED, Parameter
+from pthway.architecture.constructor import NEVER_TRIED, REQUIRED, Parameter
 from pthway.architecture.usage import Read, Usage, usage
 
-NEVER_TRIED: Final = frozenset(
-    {
-        "pretrained", "weights", "weights_backbone", "progress", "device", "dtype", "download", "checkpoint", "checkpoint_path", "ckpt",
-        "ckpt_path", "path", "root", "url", "cache_dir", "init_weights", "verbose", "pretrained_backbone",
-    }
-)  # fmt: skip
-"""Arguments whose other values fetch or print something, and build the same network."""
 WHOLE: Final = 7
 """The number that stands for any, where an argument may be a number or absent."""
 LENGTHS: Final = (3, 4, 2, 1, 5)
@@ -84,8 +77,8 @@ class _Home:
 
 def _domain(slot: str, told: Said, default: object, used: Usage, home: _Home) -> Domain:
     name = slot.rpartition(".")[2].strip("[]'").rpartition("'")[2]
-    if name in NEVER_TRIED and default is not REQUIRED:
-        return Domain((default,))
+    if name in NEVER_TRIED:
+        return Domain((), required=True) if default is REQUIRED else Domain((default,))
     if dataclasses.is_dataclass(default) and not isinstance(default, type):
         return _record(slot, type(default), default, used, home)
     record = told.record or _used_as(used, told, default)
@@ -162,7 +155,8 @@ def _record(slot: str, kind: type, default: object, used: Usage, home: _Home) ->
         inner = f"{slot}[{name!r}]" if kind is dict else f"{slot}.{name}"
         domain = _domain(inner, told, usual, usages, home)
         fields |= {inner: domain, **domain.fields}
-        values[name] = domain.starts[0]
+        if domain.starts:
+            values[name] = domain.starts[0]
     if default is not REQUIRED:
         return Domain((default,), fields=fields)
     try:

@@ -11,9 +11,10 @@ from typing import Final
 
 from pthway.architecture.budget import Budget
 from pthway.architecture.build import Bound, build, shapes, trial
+from pthway.architecture.constructor import NEVER_TRIED
 from pthway.architecture.difference import Difference, Shape, Shaped, compare
 from pthway.architecture.match import Architecture
-from pthway.architecture.slots import Number, Slot, frozen, length_of, numbers, replaced, same
+from pthway.architecture.slots import Number, Slot, frozen, length_of, numbers, replaced, root, same
 from pthway.architecture.trace import Feature, Features, features, moved
 
 LEAST_TENSORS: Final = 500
@@ -85,7 +86,9 @@ class Prober:
     def expanded(self, point: Point) -> dict[Slot, Number]:
         """Return *point* with the slots that lists of these lengths have."""
         followers = {length_of(slot) for slot in self.tied[1:]}
-        return {slot: value for slot, value in numbers(self.arguments(point)).items() if slot not in followers}
+        return {
+            slot: value for slot, value in numbers(self.arguments(point)).items() if slot not in followers and root(slot) not in NEVER_TRIED
+        }
 
     def at(self, point: Point) -> Trace | None:
         """Return what the module at *point* leaves, or None if it cannot be built within the bounds."""

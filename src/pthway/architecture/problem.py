@@ -42,7 +42,7 @@ class Problem:
         """Return the values to try instead of *value* at *slot*."""
         domain = self.domains.get(slot)
         offered = [*domain.choices, *(() if is_record(value) else domain.starts)] if domain else []
-        if type(value) is bool:
+        if domain is None and type(value) is bool:  # an element of a list
             offered.append(not value)
         unique: list[object] = []
         for each in offered:

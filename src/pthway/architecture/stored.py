@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from pthway.architecture.constructor import NEVER_TRIED
 from pthway.architecture.slots import Slot, inside, same, walk
 
 CALLED: Final = re.compile(
@@ -34,6 +35,7 @@ def stored_values(extras: Mapping[str, object], arguments: Mapping[str, object])
     names comes first. A text in ``<…>`` stands for an object that was not read, and is no value.
     """
     named = {slot: _last(slot) for slot, _ in walk(arguments) if not slot.endswith("]") or slot.endswith("']")}
+    named = {slot: name for slot, name in named.items() if name not in NEVER_TRIED}
     groups = sorted(_groups(_nested(extras)), key=lambda group: -len(group[1].keys() & set(named.values())))
     found: dict[Slot, Stored] = {}
     current = dict(walk(arguments))
