@@ -13,7 +13,8 @@ PthwayError
 ├── NoWeights              ValueError           readable, but without a state dict
 ├── AmbiguousWeights       ValueError           several state dicts fit; one must be chosen
 ├── WholeModule            RuntimeError         a pickled module: its class is needed to run it
-├── ArchitectureNotFound   ValueError           the architecture that was named cannot be imported
+├── ArchitectureNotFound   ValueError           the architecture that was named cannot be imported, or none in a folder fits
+│   └── AmbiguousArchitecture                   several classes of a folder fit
 ├── ConstructorFailed      RuntimeError         the architecture's own code raised
 ├── UnsolvedArguments      RuntimeError         constructor arguments that the weights do not settle
 ├── Mismatch               RuntimeError         weights and architecture do not fit
@@ -99,7 +100,11 @@ class WholeModule(PthwayError, RuntimeError):
 
 
 class ArchitectureNotFound(PthwayError, ValueError):
-    """The architecture that was named cannot be imported."""
+    """The architecture that was named cannot be imported, or no class of the folder fits."""
+
+
+class AmbiguousArchitecture(ArchitectureNotFound):
+    """Several classes of the folder fit about equally well; which one was trained has to be said."""
 
 
 class ConstructorFailed(PthwayError, RuntimeError):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pthway.architecture.source import Function, function_of
+from pthway.architecture.syntax import Function, function_of
 
 DEPTH: Final = 5
 """How many calls an argument is followed into."""

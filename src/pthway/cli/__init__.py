@@ -31,6 +31,13 @@ def main() -> None:
         sys.exit(0)
 
 
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError("not positive")
+    return number
+
+
 def parser() -> ArgumentParser:
     """Every command with its options."""
     root = ArgumentParser("pthway", description="From a .pth file to a prediction you can trust.")
@@ -65,6 +72,15 @@ def parser() -> ArgumentParser:
     diff.add_argument("second", type=Path, metavar="B", help="another")
     diff.add_argument("--weights", metavar="NAME", help="which of several state dicts, in both files")
     diff.add_argument("--json", action="store_true", help="print the differences as JSON")
+
+    find = commands.add_parser("find", help="say which class of a source tree the weights belong to, without running any of it")
+    find.set_defaults(run="pthway.cli.find:run")
+    find.add_argument("file", type=Path, help="the weights file")
+    find.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="where the Python files are")
+    find.add_argument("--weights", metavar="NAME", help="which of several state dicts: ema, raw, or its path in the file")
+    find.add_argument("--top", type=_positive, default=5, metavar="N", help="how many classes to show")
+    find.add_argument("--load", action="store_true", help="import the class that fits, solve its arguments and load the weights")
+    find.add_argument("--json", action="store_true", help="print the classes as JSON")
 
     predict = commands.add_parser(
         "predict",

@@ -30,6 +30,12 @@ def note(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
+def overwrite(text: str) -> None:
+    """One line of a terminal that says how far something is, in the place of the last; an empty *text* clears it."""
+    sys.stderr.write(f"\r\x1b[K{text}")
+    sys.stderr.flush()
+
+
 def write_json(value: object) -> None:
     """*value* as one JSON document."""
     json.dump(value, sys.stdout, indent=2 if in_terminal() else None, ensure_ascii=not in_terminal(), default=str)

@@ -5,14 +5,18 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from torch import nn
 
 from pthway.architecture.build import build
 from pthway.architecture.match import Architecture, Match
-from pthway.architecture.resolve import resolve
+from pthway.architecture.resolve import resolve, resolve_in
 from pthway.architecture.solve import solve, solve_nearest
+from pthway.architecture.source.decision import decide
+from pthway.architecture.source.finding import find
+from pthway.architecture.source.ranking import Sought
+from pthway.architecture.source.reasons import spelling
 from pthway.checkpoint import Checkpoint, StateDict, open_checkpoint
 from pthway.checkpoint.checkpoint import ambiguous
 from pthway.checkpoint.collector import collector_paused
@@ -65,8 +69,9 @@ def load(
 ) -> Model:
     """The network of *architecture* with the weights of *path*, in evaluation mode, ready to predict.
 
-    *architecture* is a class, a factory function, ``"file.py:Name"`` or ``"package.module:Name"``. Constructor *arguments* that
-    are left out are solved from the weights, those that the file stores (``hyper_parameters``, ``args``, ``config``) tried first;
+    *architecture* is a class, a factory function, ``"file.py:Name"``, ``"package.module:Name"``, or a folder: then the one class in
+    its Python files that fits is found without running them, and only its file is imported. Constructor *arguments* that are left
+    out are solved from the weights, those that the file stores (``hyper_parameters``, ``args``, ``config``) tried first;
     ``model.arguments`` says of each where its value came from. *weights* chooses among
     several state dicts (``"ema"``, ``"raw"`` or a path in the file), *rename* maps names of the file to the architecture's
     (``{"old": "new"}``, or ``{"old.": "new."}`` for all below), *labels* names the classes of the output. With
@@ -74,9 +79,10 @@ def load(
     names is passed as a `functools.partial`.
 
     Nothing in the file is executed, and its bytes are mapped rather than copied where their type is the class's. Raises the
-    errors of `pthway.open`; `AmbiguousWeights` when several state dicts fit; `UnsafeFile` when unpickling the file would run
-    code; `WholeModule` or `ArchitectureNotFound` without an architecture; `Mismatch` with the cause when nothing fits;
-    `UnsolvedArguments` when the weights do not settle an argument. Warns (`PthwayWarning`) of NaN or infinity in the weights.
+    errors of `pthway.open`; `AmbiguousArchitecture` when several classes of a folder fit; `AmbiguousWeights` when several state
+    dicts fit; `UnsafeFile` when unpickling the file would run code; `WholeModule` or `ArchitectureNotFound` without an architecture;
+    `Mismatch` with the cause when nothing fits; `UnsolvedArguments` when the weights do not settle an argument. Warns
+    (`PthwayWarning`) of NaN or infinity in the weights.
 
     >>> model = pthway.load("simple_mlp.pth", SimpleMLP)
     >>> model.predict(x).label
@@ -87,8 +93,8 @@ def load(
     candidates = checkpoint.named(weights) if weights is not None else checkpoint.state_dicts or (checkpoint.choose(),)
     if architecture is None:
         raise _nameless(checkpoint, candidates)
-    found = resolve(architecture)
     renamed = [renamed_by_user(state, rename or {}) for state in candidates]
+    found = resolve(architecture) if not _is_folder(architecture) else _sought(checkpoint, renamed[0], Path(architecture))
     state, match = _fit(checkpoint, renamed, found, arguments, solve if strict else solve_nearest)
     sound = non_finite(checkpoint.container, state.tensors)
     built = build(found, match.call)
@@ -141,6 +147,17 @@ def _readings(state: StateDict) -> Iterator[StateDict]:
         yield without_prefix(state, prefix, "the architecture's names fit only without it")
     if state.renames:
         yield as_saved(state)
+
+
+def _is_folder(architecture: object) -> TypeGuard[str | Path]:
+    return isinstance(architecture, str | Path) and Path(architecture).expanduser().is_dir()
+
+
+def _sought(checkpoint: Checkpoint, state: StateDict, folder: Path) -> Architecture:
+    """The class in *folder* that fits; only then is its file imported."""
+    folder = folder.expanduser()
+    found = find([folder], Sought(state.tensors, tuple(state.metadata or ()), state.module))
+    return resolve_in([folder], spelling(decide(found, checkpoint.path, str(folder))))
 
 
 def _nameless(checkpoint: Checkpoint, candidates: Sequence[StateDict]) -> WholeModule | ArchitectureNotFound:
