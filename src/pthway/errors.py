@@ -14,6 +14,7 @@ PthwayError
 ├── AmbiguousWeights       ValueError           several state dicts fit; one must be chosen
 ├── WholeModule            RuntimeError         a pickled module: its class is needed to run it
 ├── ArchitectureNotFound   ValueError           the architecture that was named cannot be imported
+├── AmbiguousArchitecture  ValueError           several networks have the same names and shapes
 ├── ConstructorFailed      RuntimeError         the architecture's own code raised
 ├── UnsolvedArguments      RuntimeError         constructor arguments that the weights do not settle
 ├── Mismatch               RuntimeError         weights and architecture do not fit
@@ -92,6 +93,10 @@ class WholeModule(PthwayError, RuntimeError):
 
 class ArchitectureNotFound(PthwayError, ValueError):
     """The architecture that was named cannot be imported."""
+
+
+class AmbiguousArchitecture(PthwayError, ValueError):
+    """Several networks have weights of these names and shapes, and they give different answers."""
 
 
 class ConstructorFailed(PthwayError, RuntimeError):

@@ -46,6 +46,12 @@ def parser() -> ArgumentParser:
 
     inspect.add_argument("--stats", action="store_true", help="read every number: smallest, largest, mean, deviation, NaN, zeros")
 
+    identify = commands.add_parser("identify", help="say which network of torchvision or timm a weights file belongs to, without them")
+    identify.set_defaults(run="pthway.cli.identify:run")
+    identify.add_argument("file", type=Path, help="the weights file")
+    identify.add_argument("--weights", metavar="NAME", help="which of several state dicts: ema, raw, or its path in the file")
+    identify.add_argument("--json", action="store_true", help="print everything as JSON")
+
     convert = commands.add_parser("convert", help="write the weights of a file as .safetensors, .npz or a plain .pth")
     convert.set_defaults(run="pthway.cli.convert:run")
     convert.add_argument("file", type=Path, help="the weights file")

@@ -12,17 +12,19 @@ from typing import Any
 from torch import nn
 
 from pthway.architecture.build import build
+from pthway.architecture.hugging_face import CONFIG, weights_of
 from pthway.architecture.match import Architecture, Match
 from pthway.architecture.resolve import resolve
 from pthway.architecture.solve import solve, solve_nearest
 from pthway.checkpoint import Checkpoint, StateDict, open_checkpoint
 from pthway.checkpoint.checkpoint import ambiguous
-from pthway.checkpoint.prefixes import as_saved, common_prefixes, renamed_by_user, without_prefix
+from pthway.checkpoint.prefixes import readings, renamed_by_user
 from pthway.checkpoint.safety import Verdict, refusal
 from pthway.checkpoint.soundness import NonFinite, non_finite
 from pthway.checkpoint.torch_tensors import tensors
-from pthway.errors import ArchitectureNotFound, Mismatch, PthwayWarning, WholeModule
+from pthway.errors import Mismatch, PthwayWarning
 from pthway.model.assemble import Assembly, assemble
+from pthway.model.known import hinted, known
 from pthway.model.model import Model
 
 
@@ -78,7 +80,9 @@ def load(
 ) -> Model:
     """The network of *architecture* with the weights of *path*, in evaluation mode, ready to predict.
 
-    *architecture* is a class, a factory function, ``"file.py:Name"`` or ``"package.module:Name"``. Constructor *arguments* that
+    *architecture* is a class, a factory function, ``"file.py:Name"``, ``"package.module:Name"``, or a network of torchvision or timm,
+    ``"timm:resnet18"``. Without one, a ``config.json`` beside the weights tells, as Hugging Face writes it (*path* may be that folder),
+    or else the index of networks does (`pthway.identify`), where one network alone has these weights. Constructor *arguments* that
     are left out are solved from the weights; ``model.arguments`` says of each where its value came from. *weights* chooses among
     several state dicts (``"ema"``, ``"raw"`` or a path in the file), *rename* maps names of the file to the architecture's
     (``{"old": "new"}``, or ``{"old.": "new."}`` for all below), *labels* names the classes of the output. With
@@ -87,21 +91,25 @@ def load(
 
     Nothing in the file is executed, and its bytes are mapped rather than copied where their type is the class's. Raises the
     errors of `pthway.open`; `AmbiguousWeights` when several state dicts fit; `UnsafeFile` when unpickling the file would run
-    code; `WholeModule` or `ArchitectureNotFound` without an architecture; `Mismatch` with the cause when nothing fits;
+    code; without an architecture `WholeModule`, `ArchitectureNotFound`, or `AmbiguousArchitecture` where networks share their weights;
+    `MissingDependency` when the library of a network is not installed; `Mismatch` with the cause when nothing fits;
     `UnsolvedArguments` when the weights do not settle an argument. Warns (`PthwayWarning`) of NaN or infinity in the weights.
 
     >>> model = pthway.load("simple_mlp.pth", SimpleMLP)
     >>> model.predict(x).label
     """
-    checkpoint = open_checkpoint(path)
+    checkpoint = open_checkpoint(weights_of(Path(path)) if architecture is None and (Path(path) / CONFIG).is_file() else path)
     if checkpoint.safety.verdict is Verdict.RUNS_CODE:
         raise refusal(checkpoint.path, checkpoint.safety)
     candidates = checkpoint.named(weights) if weights is not None else checkpoint.state_dicts or (checkpoint.choose(),)
+    renamed: Sequence[StateDict] = [renamed_by_user(state, rename or {}) for state in candidates]
     if architecture is None:
-        raise _nameless(checkpoint, candidates)
-    found = resolve(architecture)
-    renamed = [renamed_by_user(state, rename or {}) for state in candidates]
-    state, match = _fit(checkpoint, renamed, found, arguments, solve if strict else solve_nearest)
+        recognised, renamed = known(checkpoint, renamed)
+    else:
+        recognised = hinted(resolve(architecture), checkpoint, renamed)
+    found = recognised.architecture
+    state, match = _fit(checkpoint, renamed, found, {**recognised.arguments, **arguments}, solve if strict else solve_nearest)
+    match = recognised.explained(match)
     sound = non_finite(checkpoint.container, state.tensors)
     built = build(found, match.call)
     assembly = assemble(
@@ -129,7 +137,7 @@ def _fit(
     fits: list[tuple[StateDict, Match]] = []
     failures: list[Mismatch] = []
     for state in candidates:
-        for reading in _readings(state):
+        for reading in readings(state):
             try:
                 fits.append((reading, solver(architecture, reading.tensors, arguments)))
             except Mismatch as failure:
@@ -141,34 +149,6 @@ def _fit(
     if len(fits) > 1:
         raise ambiguous(checkpoint.path, tuple(state for state, _ in fits))
     return fits[0]
-
-
-def _readings(state: StateDict) -> Iterator[StateDict]:
-    """*state*, and then what it may mean besides: without the prefix that all its names share, and as it was saved.
-
-    Only one of them can have the names of a given class, so that the first that fits is the only one.
-    """
-    yield state
-    for prefix in common_prefixes(state):
-        yield without_prefix(state, prefix, "the architecture's names fit only without it")
-    if state.renames:
-        yield as_saved(state)
-
-
-def _nameless(checkpoint: Checkpoint, candidates: Sequence[StateDict]) -> WholeModule | ArchitectureNotFound:
-    path = checkpoint.path
-    if candidates[0].module:
-        module, _, name = candidates[0].module.rpartition(".")
-        return WholeModule(
-            f"{path} is a whole pickled module of class {module}.{name}.",
-            "The pickle names the class but does not hold its code; its weights can be read without it.",
-            f'pthway.load("{path}", {name}) with the class imported, or "file.py:{name}"; the weights alone: pthway.open("{path}")',
-        )
-    return ArchitectureNotFound(
-        f"No architecture was given for {path}.",
-        "A file of weights holds names and numbers, not the network that they belong to.",
-        f'pthway.load("{path}", MyNetwork), or "model.py:MyNetwork"; see the names first: pthway inspect {path}',
-    )
 
 
 def _warn(path: Path, sound: Mapping[str, NonFinite]) -> None:
