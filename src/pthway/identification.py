@@ -12,6 +12,7 @@ from pthway.architecture.zoo.nearest import Relative, nearest
 from pthway.architecture.zoo.words import differences, exact_facts, relative_facts, spelling
 from pthway.checkpoint import Checkpoint, StateDict, open_checkpoint
 from pthway.checkpoint.prefixes import readings
+from pthway.checkpoint.summary import shown
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Identity:
         rows += [("undone", str(rule)) for rule in self.weights.renames]
         if self.exact.readings:
             rows.append(("next", self.call))
-        return rows
+        return [(label, shown(text)) for label, text in rows]
 
     def report(self) -> dict[str, object]:
         """Return everything that is known as plain data for JSON."""

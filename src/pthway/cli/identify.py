@@ -2,7 +2,6 @@
 
 from argparse import Namespace
 
-from pthway.checkpoint.summary import shown
 from pthway.cli import DIFFERENT, screen
 from pthway.identification import identify
 
@@ -13,5 +12,5 @@ def run(options: Namespace) -> int:
     if options.json:
         screen.write_json(found.report())
     else:
-        screen.facts([(label, shown(text)) for label, text in found.facts()])
+        screen.facts(found.facts())
     return 0 if found.exact.readings else DIFFERENT
