@@ -1,18 +1,18 @@
 """Surveys the networks of the installed libraries: names and shapes of their weights, with what the user's choices change left open."""
 
 import inspect
-import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import timm
 import torch
 import torchvision
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
-from pthway.architecture.build import build
+from pthway.architecture.build import FILLS, build
 from pthway.architecture.difference import BATCH_COUNTER
 from pthway.architecture.match import Architecture
 
@@ -28,20 +28,23 @@ VARIANTS: Final[Mapping[str, tuple[dict[str, object], ...]]] = {
     "inception_v3": ({"aux_logits": False},),
     "quantized_googlenet": ({"aux_logits": False},),
     "quantized_inception_v3": ({"aux_logits": False},),
-    **{
-        name: ({"aux_loss": True},)
-        for name in (
-            "deeplabv3_mobilenet_v3_large",
-            "deeplabv3_resnet50",
-            "deeplabv3_resnet101",
-            "fcn_resnet50",
-            "fcn_resnet101",
-            "lraspp_mobilenet_v3_large",
-        )
-        if name != "lraspp_mobilenet_v3_large"
-    },
+    "deeplabv3_mobilenet_v3_large": ({"aux_loss": True},),
+    "deeplabv3_resnet50": ({"aux_loss": True},),
+    "deeplabv3_resnet101": ({"aux_loss": True},),
+    "fcn_resnet50": ({"aux_loss": True},),
+    "fcn_resnet101": ({"aux_loss": True},),
 }
 """Builds of torchvision with other arguments whose weights are in use: the published ones of segmentation have an auxiliary head."""
+
+
+class WithoutFills(TorchFunctionMode):
+    """Skips what only fills tensors on meta: it does nothing there, and is most of the cost of attention networks."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Return the tensor as it is where it would be filled."""
+        if getattr(func, "__name__", "") in FILLS and args and isinstance(args[0], torch.Tensor) and args[0].is_meta:
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,6 @@ class Surveyed:
     """The library's default, None where it has no argument for it."""
     tree: tuple[str, ...]
     """Paths of all modules, as ``state_dict()`` notes them in ``_metadata``."""
-    failure: str = field(default="", compare=False)
 
     @property
     def spelling(self) -> str:
@@ -89,7 +91,7 @@ def module_of(library: str, name: str, arguments: Mapping[str, object]) -> nn.Mo
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with torch.device("meta"):
+            with torch.device("meta"), WithoutFills():
                 return factory(library, name)(**arguments)
         except Exception:  # noqa: BLE001 - some constructors read what they made; pthway's own way builds those
             return build(Architecture(f"{library}:{name}", factory(library, name), None), arguments).module
@@ -195,13 +197,3 @@ def _size(here: int, there: int, steps: Mapping[str, tuple[int, int]]) -> str:
             offset = here - slope * value
             return f"{'' if slope == 1 else slope}{letter}" + (f"{offset:+d}" if offset else "")
     raise ValueError(f"a size moves from {here} to {there}, in no proportion to classes or channels")
-
-
-def natural(name: str) -> list[object]:
-    """Return a key that sorts ``resnet18`` before ``resnet101``."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
-
-
-def describe(value: Any) -> str:
-    """Return a setting as short text."""
-    return getattr(value, "__name__", None) or str(value)

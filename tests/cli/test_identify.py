@@ -75,7 +75,8 @@ def test_names_from_the_file_are_escaped(tmp_path: Path) -> None:
 
 
 def test_the_wheel_holds_the_index(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     packed = zipfile.ZipFile(wheel).read("pthway/architecture/zoo/index.bin")
     assert packed == (ROOT / "src" / "pthway" / "architecture" / "zoo" / "index.bin").read_bytes()

@@ -78,7 +78,7 @@ def parser() -> ArgumentParser:
     predict.set_defaults(run="pthway.cli.predict:run")
     predict.add_argument("file", type=Path, help="the weights file")
     predict.add_argument("inputs", nargs="+", metavar="INPUT", help=".npy, .npz, .csv, .json or an image; - is standard input")
-    predict.add_argument("--arch", required=True, metavar="WHERE:NAME", help="the architecture: file.py:Name or package.module:Name")
+    predict.add_argument("--arch", metavar="WHERE:NAME", help="the architecture: file.py:Name, package.module:Name or timm:NAME")
     predict.add_argument("--arg", action="append", default=[], metavar="NAME=VALUE", help="a constructor argument; the others are solved")
     predict.add_argument("--weights", metavar="NAME", help="which of several state dicts: ema, raw, or its path in the file")
     predict.add_argument("--labels", type=Path, metavar="FILE", help="a text file with the name of each class, a line each")
