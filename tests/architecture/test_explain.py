@@ -1,10 +1,14 @@
 """Why weights and a class do not fit, as a colleague would say it."""
 
-from collections.abc import Mapping
+import ast
+from collections.abc import Callable, Mapping
 
 import pytest
+import torch
+import torch.nn.utils.prune
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from pthway.architecture.build import shapes
 from pthway.architecture.causes import find_causes
@@ -64,7 +68,7 @@ def test_a_renamed_head_of_another_width_is_recognised() -> None:
 
 def test_a_part_that_one_side_lacks_is_one_line() -> None:
     assert told({**RESNET, "aux.a.weight": Shape((2,), "float32"), "aux.b.weight": Shape((2,), "float32")}).why == (
-        "aux (2 tensors) is in the checkpoint and not in ResNet"
+        "aux (2 tensors) is in the checkpoint and not in ResNet; an auxiliary head serves training only"
     )
     assert told({key: shape for key, shape in RESNET.items() if not key.startswith("layer1")}).why == (
         "layer1 (20 tensors) is in ResNet and not in the checkpoint"
@@ -115,3 +119,78 @@ def test_every_key_that_does_not_fit_has_exactly_one_cause(expected: dict[str, S
     assert wrong <= {key for cause in causes for key in cause.keys}
     assert sum(len(cause.keys) for cause in causes) == len({key for cause in causes for key in cause.keys})
     assert {key for cause in causes for key in cause.keys} <= wrong | set(difference.tolerated)
+
+
+def convolutions(wrap: Callable[[nn.Module], nn.Module] = lambda layer: layer) -> nn.Module:
+    return nn.Sequential(wrap(nn.Conv2d(3, 4, 3)), nn.ReLU(), wrap(nn.Conv2d(4, 5, 3)), nn.Flatten(), nn.Linear(5, 2))
+
+
+def of(module: nn.Module) -> dict[str, Shape]:
+    return shapes(module)
+
+
+PLAIN = of(convolutions())
+
+
+@pytest.mark.parametrize(
+    ("wrap", "words"),
+    [
+        (torch.nn.utils.parametrizations.weight_norm, "weight norm (parametrizations)"),
+        (torch.nn.utils.parametrizations.spectral_norm, "spectral norm (parametrizations)"),
+        (torch.nn.utils.spectral_norm, "spectral norm (weight_orig, weight_u)"),
+        (lambda layer: torch.nn.utils.prune.l1_unstructured(layer, "weight", amount=1), "pruning (weight_orig, weight_mask)"),
+        (torch.nn.utils.parametrizations.orthogonal, "a parametrization"),
+    ],
+)
+def test_a_weight_that_is_written_as_several_is_one_cause(wrap: Callable[[nn.Module], nn.Module], words: str) -> None:
+    treated = of(convolutions(wrap))
+    assert told(treated, PLAIN).why == f"the checkpoint has {words} on 2 parameters, 0.weight and others, ResNet has the plain weight"
+    assert told(PLAIN, treated).why == f"ResNet has {words} on 2 parameters, 0.weight and others, the checkpoint the plain weight"
+
+
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")
+def test_the_old_and_the_new_weight_norm_are_renamed_into_each_other() -> None:
+    old, new = convolutions(torch.nn.utils.weight_norm), convolutions(torch.nn.utils.parametrizations.weight_norm)
+    error = told(of(old), of(new))
+    assert error.why == "the checkpoint has weight norm (weight_g, weight_v), ResNet weight norm (parametrizations) (4 tensors)"
+    rename = ast.literal_eval(error.fix.partition("rename=")[2].removesuffix(")"))
+    state = {rename.get(key, key): value for key, value in old.state_dict().items()}
+    new.load_state_dict(state)
+    x = torch.randn(2, 3, 5, 5)
+    assert torch.equal(old(x), new(x))
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        (("{0}.lora_A.default.weight", "{0}.lora_B.default.weight", "{0}.base_layer.weight"), "LoRA adapters: merge them"),
+        (("{0}.qweight", "{0}.qzeros", "{0}.scales", "{0}.g_idx"), "weights quantised by GPTQ or AWQ: it takes the library"),
+        (("{0}.scale", "{0}.zero_point"), "weights quantised by torch: build the quantised variant"),
+        (("{0}.SCB", "{0}.weight_format"), "weights quantised by bitsandbytes"),
+        (("{0}.activation_post_process.scale", "{0}.weight_fake_quant.min_val"), "observers of quantisation-aware training"),
+    ],
+)
+def test_a_treated_network_is_recognised_by_its_keys(keys: tuple[str, ...], words: str) -> None:
+    treated = {key: shape for key, shape in PLAIN.items() if key not in ("0.weight", "2.weight")}
+    extra = {form.format(layer): Shape((1,), "float32") for layer in ("0", "2") for form in keys}
+    error = told(treated | extra, PLAIN)
+    assert error.why.startswith(f"{len(extra)} tensors of the checkpoint are {words}")
+    assert "\n" not in error.why
+
+
+def test_keys_that_only_look_like_a_treatment_are_told_as_they_are() -> None:
+    error = told(PLAIN | {"0.scale": Shape((1,), "float32"), "alpha": Shape((1,), "float32")}, PLAIN)
+    assert "quantised" not in error.why and "LoRA" not in error.why
+
+
+def test_old_names_of_a_norm_are_renamed() -> None:
+    plain = of(nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2)))
+    old = {key.replace("1.weight", "1.gamma").replace("1.bias", "1.beta"): shape for key, shape in plain.items()}
+    error = told(old, plain)
+    assert "what ResNet calls weight is gamma in the checkpoint (1 tensor)" in error.why
+    assert "rename={'1.gamma': '1.weight', '1.beta': '1.bias'}" in error.fix
+
+
+def test_an_auxiliary_head_is_said_to_serve_training_only() -> None:
+    error = told(RESNET | {"aux_head.fc.weight": Shape((2, 2), "float32")})
+    assert error.why == "aux_head (1 tensor) is in the checkpoint and not in ResNet; an auxiliary head serves training only"

@@ -1,5 +1,6 @@
 """Every state dict survives every format, whatever its tensors; a file appears whole or not at all. torch, numpy and safetensors judge."""
 
+import argparse
 import errno
 import json
 import os
@@ -19,6 +20,7 @@ from torch import nn
 
 import pthway
 from pthway import errors
+from pthway.checkpoint import noted
 from pthway.checkpoint.convert import Precision, Target
 from pthway.checkpoint.writing import new_file, npz, safetensors
 from pthway.formats.tensors import DTYPES
@@ -392,3 +394,33 @@ def test_progress_is_told_up_to_the_end(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     saved(tmp_path, {"w": torch.ones(200_000), "v": torch.ones(3)}).save(tmp_path / "out.npz", progress=lambda *counts: seen.append(counts))
     assert seen[-1] == (800_012, 800_012) and seen == sorted(seen)
+
+
+@pytest.mark.parametrize("ending", [".safetensors", ".pth"])
+def test_what_stands_beside_the_weights_goes_along_and_is_read_again(ending: str, tmp_path: Path) -> None:
+    module = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.BatchNorm1d(2))
+    extras = {"epoch": 3, "best": float("-inf"), "classes": ["cat", "dög"], "args": argparse.Namespace(depth=2)}
+    checkpoint = saved(tmp_path, {"state_dict": module.state_dict(), **extras})
+    assert checkpoint.save(tmp_path / f"out{ending}").left_behind == ()
+    again = pthway.open(tmp_path / f"out{ending}")
+    assert {name: again.extras[name] for name in extras} == checkpoint.extras | {"best": "-inf"}
+    (state,) = again.state_dicts
+    assert state.metadata == module.state_dict()._metadata
+
+
+def test_what_is_too_long_to_go_along_is_named(tmp_path: Path) -> None:
+    checkpoint = saved(tmp_path, {"state_dict": {"w": torch.ones(2)}, "log": "x" * noted.KEPT_BYTES, "epoch": 3})
+    written = checkpoint.save(tmp_path / "out.safetensors")
+    assert written.left_behind == ("log",)
+    assert pthway.open(written.path).extras["epoch"] == 3
+    assert set(checkpoint.save(tmp_path / "out.npz").left_behind) == {"log", "epoch"}
+    fits = saved(tmp_path, {"state_dict": {"w": torch.ones(2)}, "log": "x" * (noted.KEPT_BYTES - len('{"log": ""}'))})
+    assert fits.save(tmp_path / "out.safetensors").left_behind == ()
+
+
+def test_notes_of_another_program_under_our_keys_are_shown_as_they_are(tmp_path: Path) -> None:
+    save_file = pytest.importorskip("safetensors.torch").save_file
+    save_file({"w": torch.ones(2)}, tmp_path / "m.safetensors", {noted.EXTRAS: "{not json", noted.METADATA: "[1, 2]"})
+    checkpoint = pthway.open(tmp_path / "m.safetensors")
+    assert checkpoint.extras == {noted.EXTRAS: "{not json", noted.METADATA: "[1, 2]"}
+    assert checkpoint.state_dicts[0].metadata is None

@@ -163,3 +163,22 @@ def test_a_terminal_gets_colour() -> None:
                 break
             seen += part
     assert process.returncode == 0 and b"\x1b[" in seen and b"torch zip" in seen
+
+
+def test_check_tries_the_network_and_exits_with_1_where_a_test_failed(tmp_path: Path) -> None:
+    done = pthway_command("check", DIGITS, "--arch", NETWORK, "--batch-size", "3")
+    assert done.returncode == 0, done.stderr
+    assert "ok  deterministic" in done.stdout and "batches of 3" in done.stdout
+    state = torch.load(DIGITS)
+    state["classifier.4.bias"][2] = float("nan")
+    torch.save(state, tmp_path / "nan.pth")
+    failed = pthway_command("check", str(tmp_path / "nan.pth"), "--arch", NETWORK, "--json")
+    assert failed.returncode == 1
+    assert json.loads(failed.stdout)["weights_not_finite"] == ["classifier.4.bias"]
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 8, 8), (1, 8, 8)])
+def test_check_takes_inputs_of_the_users(shape: tuple[int, ...], tmp_path: Path) -> None:
+    np.save(tmp_path / "given.npy", np.random.default_rng(0).random(shape))
+    done = pthway_command("check", DIGITS, "--arch", NETWORK, "--input", str(tmp_path / "given.npy"))
+    assert done.returncode == 0 and "tried on the given inputs" in done.stdout, done.stderr

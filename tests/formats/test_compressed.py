@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from backports import zstd
 
 from pthway import errors
 from pthway.checkpoint import open_checkpoint
 from pthway.checkpoint.torch_tensors import tensors
 from pthway.formats import limits, open_container
 
-PACKINGS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "xz": lzma.compress, "bzip2": bz2.compress}
+PACKINGS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "xz": lzma.compress, "bzip2": bz2.compress, "zstd": zstd.compress}
 
 
 def saved(legacy: bool = False) -> bytes:
@@ -55,9 +56,13 @@ def test_every_prefix_is_refused(name: str, tmp_path: Path) -> None:
             open_container(write(tmp_path / "m.pth", content[:length]))
 
 
-def test_a_changed_byte_is_found(tmp_path: Path) -> None:
-    content = bytearray(gzip.compress(saved()))
-    content[-6] ^= 1
+CHECKED = {**PACKINGS, "zstd": lambda content: zstd.compress(content, options={zstd.CompressionParameter.checksum_flag: 1})}
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_a_changed_byte_is_found(name: str, tmp_path: Path) -> None:
+    content = bytearray(CHECKED[name](saved()))
+    content[len(content) // 2] ^= 1
     with pytest.raises(errors.CorruptFile, match="cannot be unpacked"):
         open_container(write(tmp_path / "m.pth", bytes(content)))
 

@@ -156,7 +156,6 @@ NEIGHBOURS = {
     "mobile": (b"\x1c\0\0\0PTMF" + bytes(40), "PyTorch Mobile"),
     "TensorFlow Lite": (b"\x1c\0\0\0TFL3" + bytes(40), "TensorFlow Lite"),
     "Lua Torch": (b"\x04\0\0\0\x01\0\0\0\x03\0\0\0V 1\x0a\0\0\0nn.Sequential", "Lua Torch"),
-    "zstd": (b"\x28\xb5\x2f\xfd" + bytes(range(200, 240)), "unzstd"),
     "7-Zip": (b"7z\xbc\xaf\x27\x1c" + bytes(40), "7-Zip"),
     "joblib": (b"\x80\x04\x95\x10\0\0\0\0\0\0\0\x8c\x13joblib.numpy_pickle\x94.", "joblib"),
 }

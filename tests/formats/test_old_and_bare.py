@@ -41,7 +41,7 @@ def network() -> nn.Module:
     return made.eval()
 
 
-@pytest.mark.parametrize("protocol", range(2, 6))
+@pytest.mark.parametrize("protocol", range(6))
 def test_a_pickled_module_gives_up_its_state_dict(protocol: int, tmp_path: Path) -> None:
     module = network()
     path = write(tmp_path / "m.pkl", pickle.dumps(module, protocol))
@@ -49,7 +49,7 @@ def test_a_pickled_module_gives_up_its_state_dict(protocol: int, tmp_path: Path)
     assert open_checkpoint(path).safety.verdict is Verdict.DESCRIPTIVE
 
 
-@pytest.mark.parametrize("protocol", range(2, 6))
+@pytest.mark.parametrize("protocol", range(6))
 def test_a_pickled_state_dict_is_read_with_its_views(protocol: int, tmp_path: Path) -> None:
     base = torch.arange(12.0)
     state = {"a": base.reshape(3, 4).t(), "b": base[2:5], "c": torch.ones(3, dtype=torch.complex64)}
@@ -95,6 +95,16 @@ def test_a_payload_is_named_however_deep_it_lies_and_is_not_run(wrap: Callable[[
     assert any(call.target == "posix.mkdir" for call in checkpoint.safety.calls)
     assert not mark.exists()
     assert torch.from_numpy(checkpoint["w"].numpy().copy()).equal(torch.ones(2))
+
+
+@pytest.mark.parametrize("protocol", [0, 1])
+def test_an_object_that_would_be_made_by_its_base_is_a_call(protocol: int, tmp_path: Path) -> None:
+    content = pickle.dumps(network(), protocol)
+    assert content.count(b"c__builtin__\nobject\n") == 1
+    hostile = content.replace(b"c__builtin__\nobject\n", b"csubprocess\nPopen\n")
+    checkpoint = open_checkpoint(write(tmp_path / "m.pkl", hostile))
+    assert checkpoint.safety.verdict is Verdict.RUNS_CODE
+    assert {call.target for call in checkpoint.safety.calls} == {"copyreg._reconstructor"}
 
 
 def test_the_payload_is_live_under_pickle(tmp_path: Path) -> None:

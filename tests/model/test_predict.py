@@ -573,6 +573,46 @@ def test_a_check_takes_inputs_where_the_signature_is_not_known() -> None:
     assert model.check({"a": np.ones((3, 4), np.float32), "b": np.ones((3, 6), np.float32)}).ok
 
 
+def test_a_check_tries_the_batch_sizes_that_will_be_used() -> None:
+    def forward(net: Any, x: torch.Tensor) -> torch.Tensor:
+        return net.fc(x if len(x) < 5 else x - x.mean(0))
+
+    model = pthway.wrap(Net(forward, fc=nn.Linear(784, 10)))
+    assert model.check(batch_sizes=(1, 4)).ok
+    report = model.check(batch_sizes=(1, 4, 6))
+    assert not report.ok and report.batch_differences[4] < 1e-6 < 0.01 < report.batch_differences[6]
+    with pytest.raises(errors.UsageError, match=r"batch_sizes is \[0\]"):
+        model.check(batch_sizes=(0,))
+
+
+def test_a_check_finds_an_output_that_does_not_depend_on_the_input() -> None:
+    model = pthway.wrap(Net(lambda net, x: net.fc(torch.zeros_like(x)), fc=nn.Linear(784, 10)))
+    report = model.check(np.random.default_rng(0).random((3, 784)))
+    assert not report.ok and report.dead_outputs == ("output",)
+    assert model.check().ok and "the same for every random input: output" in str(model.check())
+    assert pthway.wrap(mlp()).check(np.ones((3, 784))).dead_outputs == (), "inputs that are equal tell nothing"
+
+
+def test_a_check_tells_what_training_mode_would_change_and_changes_nothing() -> None:
+    module = nn.Sequential(nn.Linear(784, 10), nn.BatchNorm1d(10), nn.Dropout(0.5)).eval()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    report = pthway.wrap(module).check()
+    assert report.ok and report.train_difference is not None and report.train_difference > 0.01
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    assert not any(each.training for each in module.modules())
+    assert pthway.wrap(nn.Linear(784, 10).eval()).check().train_difference is None
+
+
+def test_a_check_tells_how_much_the_scale_of_pixels_matters() -> None:
+    sensitive = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 2))
+    report = pthway.wrap(sensitive.eval()).check()
+    assert report.scale_difference is not None and report.scale_difference > 1
+    blind = nn.Sequential(nn.InstanceNorm2d(3, eps=0), nn.Conv2d(3, 4, 3), nn.AdaptiveMaxPool2d(1), nn.Flatten())
+    report = pthway.wrap(blind.eval(), example=np.random.default_rng(0).random((2, 3, 8, 8))).check()
+    assert report.scale_difference is not None and report.scale_difference < 1e-4
+    assert pthway.wrap(mlp()).check().scale_difference is None
+
+
 def test_a_check_leaves_random_numbers_alone() -> None:
     model, state = pthway.wrap(mlp()), torch.get_rng_state()
     model.check()

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pthway.architecture.difference import Difference, Shape, Shaped
+from pthway.architecture.variants import NAMES, Written, treated, written
 
 ENOUGH: Final = 0.5
 """A prefix or renaming is a cause if undoing it makes at least this share of the keys without a partner fit."""
 _NUMBERED: Final = re.compile(r"(?<=\.)\d+(?=\.|$)")
+_AUXILIARY: Final = re.compile(r"(^|[._])aux(iliary)?($|[._\d])", re.IGNORECASE)
 CONVOLUTION: Final = 3
 """Fewest dimensions of a convolution's weight: out, in, and one length."""
 
@@ -65,7 +67,7 @@ def find_causes(expected: Mapping[str, Shape], found: Mapping[str, Shaped], diff
         dict(difference.differing),
         {key: expected[key].shape for key in difference.tolerated},
     )
-    steps = (_prefixes, _depths, _renames, _successors, _widths, _parts)
+    steps = (_prefixes, _forms, _treatments, _depths, _renames, _successors, _widths, _parts)
     return [cause for step in steps for cause in step(left)]
 
 
@@ -102,6 +104,47 @@ def _best_prefix(longer: Mapping[str, tuple[int, ...]], shorter: Mapping[str, tu
 
 def _both(pairs: Mapping[str, str]) -> frozenset[str]:
     return frozenset(pairs) | frozenset(pairs.values())
+
+
+# --- the same tensors, written otherwise ------------------------------------------------------------------------------
+
+
+def _forms(left: _Open) -> Iterator[Cause]:
+    theirs, ours = written(left.unexpected), written(left.absent)
+    alike: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for name, held in theirs.items():
+        wanted = ours.get(name)
+        if wanted is not None and wanted.form.family == held.form.family:
+            alike[held.form.words, wanted.form.words] |= {held.keys[role]: key for role, key in wanted.keys.items()}
+    for (old, new), rename in alike.items():
+        yield left.take(Cause(f"the checkpoint has {old}, {left.name} {new} ({_tensors(len(rename))})", _both(rename), rename))
+    yield from _plain_on_one_side(left, theirs, left.absent, f"the checkpoint has {{}} on {{}}, {left.name} has the plain weight")
+    yield from _plain_on_one_side(left, ours, left.unexpected, f"{left.name} has {{}} on {{}}, the checkpoint the plain weight")
+    for ending, name in NAMES.items():
+        pairs = {key: key.removesuffix(ending) + name for key in left.unexpected if key.rpartition(".")[2] == ending}
+        if pairs and all(new in left.missing for new in pairs.values()):
+            yield left.take(
+                Cause(f"what {left.name} calls {name} is {ending} in the checkpoint ({_tensors(len(pairs))})", _both(pairs), pairs)
+            )
+
+
+def _plain_on_one_side(left: _Open, forms: Mapping[str, Written], plain: Mapping[str, object], text: str) -> Iterator[Cause]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name, held in forms.items():
+        if name in plain:
+            groups[held.form.words].append(name)
+    for words, names in groups.items():
+        keys = frozenset((*names, *(key for name in names for key in (*forms[name].keys.values(), *forms[name].others))))
+        places = names[0] if len(names) == 1 else f"{len(names)} parameters, {names[0]} and others"
+        yield left.take(Cause(text.format(words, places), keys))
+
+
+def _treatments(left: _Open) -> Iterator[Cause]:
+    for treatment, modules in treated(left.unexpected).items():
+        paths = set(modules.values())
+        untreated = {key for key in left.missing if key.rpartition(".")[0] in paths}
+        text = f"{_tensors(len(modules))} of the checkpoint are {treatment.words}: {treatment.fix}"
+        yield left.take(Cause(text, frozenset(modules) | untreated))
 
 
 # --- another depth ----------------------------------------------------------------------------------------------------
@@ -243,7 +286,8 @@ def _parts(left: _Open) -> Iterator[Cause]:
     for path, keys in _by_part(left.missing, left.found).items():
         yield left.take(Cause(f"{path} ({_tensors(len(keys))}) is in {left.name} and not in the checkpoint", keys))
     for path, keys in _by_part(left.unexpected, left.expected).items():
-        yield left.take(Cause(f"{path} ({_tensors(len(keys))}) is in the checkpoint and not in {left.name}", keys))
+        training = "; an auxiliary head serves training only" if _AUXILIARY.search(path) else ""
+        yield left.take(Cause(f"{path} ({_tensors(len(keys))}) is in the checkpoint and not in {left.name}{training}", keys))
 
 
 def _by_part(keys: Mapping[str, object], other: Mapping[str, object]) -> dict[str, frozenset[str]]:

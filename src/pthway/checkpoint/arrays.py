@@ -5,9 +5,10 @@ from typing import Any, Final
 import ml_dtypes
 import numpy as np
 
+from pthway import _lazy
 from pthway.errors import CorruptFile, UnreadableFile
 from pthway.formats import Container
-from pthway.formats.tensors import AnyTensor, TensorSpec
+from pthway.formats.tensors import AnyTensor, CompositeSpec
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -25,16 +26,19 @@ NUMPY_TYPES: Final[dict[str, np.dtype[Any]]] = {
 
 
 def array(container: Container, spec: AnyTensor, name: str) -> Array:
-    """The tensor as a read-only array, a view of the file where possible.
+    """The tensor as a read-only array, a view of the file where possible; sparse and quantised ones as the numbers they stand for.
 
     Raises `UnreadableFile` for a dtype or kind that numpy lacks, `CorruptFile` for damaged bytes.
     """
-    if not isinstance(spec, TensorSpec) or spec.dtype not in NUMPY_TYPES:
-        what = spec.dtype if isinstance(spec, TensorSpec) else spec.kind
+    if isinstance(spec, CompositeSpec):
+        made: Array = _lazy.load("pthway.checkpoint.composite:dense")(container, spec, name)
+        made.flags.writeable = False
+        return made
+    if spec.dtype not in NUMPY_TYPES:
         raise UnreadableFile(
-            f"{name} is a {what} tensor of shape {list(spec.shape)}.",
+            f"{name} is a {spec.dtype} tensor of shape {list(spec.shape)}.",
             "numpy has no such array.",
-            "Load it with torch, make it dense or convert it (tensor.to_dense(), .dequantize(), .float()), and save it again.",
+            "Load it with torch, convert it (tensor.float()), and save it again.",
         )
     kind = NUMPY_TYPES[spec.dtype]
     if spec.elements == 0:

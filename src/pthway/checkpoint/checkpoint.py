@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from pthway import _lazy
+from pthway.checkpoint import noted
 from pthway.checkpoint.plain import plain
 from pthway.checkpoint.prefixes import unwrapped
 from pthway.checkpoint.safety import Safety, judge
-from pthway.checkpoint.state_dicts import StateDict, find
+from pthway.checkpoint.state_dicts import StateDict, find, module_versions
 from pthway.errors import AmbiguousWeights, NoWeights, UsageError
 from pthway.formats import Container, open_container
 from pthway.formats.tensors import AnyTensor
@@ -74,6 +75,12 @@ class Checkpoint:
     def path(self) -> Path:
         """Where the file is."""
         return self.container.path
+
+    @property
+    def origin(self) -> tuple[str, ...]:
+        """Which programs made it, as far as its content tells; each a sentence with its evidence."""
+        found: tuple[str, ...] = _lazy.load("pthway.checkpoint.origin:origin")(self.container.parts, self.state_dicts)
+        return found
 
     def choose(self, weights: str | None = None) -> StateDict:
         """The state dict that *weights* names, or the only one.
@@ -154,8 +161,15 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """
     container = open_container(path)
     found, extras = find(container.parts.root)
-    beside = {name: plain(value) for name, value in container.parts.beside.items() if name not in extras}
-    return Checkpoint(container, tuple(unwrapped(state) for state in found), {**extras, **beside}, judge(container.parts))
+    beside = dict(container.parts.beside)
+    if (kept := noted.read(beside, noted.EXTRAS)) is not None:
+        del beside[noted.EXTRAS]
+        beside = {str(name): value for name, value in kept.pairs} | beside
+    if (versions := module_versions(noted.read(beside, noted.METADATA))) is not None:
+        del beside[noted.METADATA]
+        found = [state._replace(metadata=state.metadata or versions) for state in found]
+    extras |= {name: plain(value) for name, value in beside.items() if name not in extras}
+    return Checkpoint(container, tuple(unwrapped(state) for state in found), extras, judge(container.parts))
 
 
 def ambiguous(path: Path, fits: tuple[StateDict, ...]) -> AmbiguousWeights:

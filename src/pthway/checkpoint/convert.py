@@ -1,6 +1,5 @@
 """The weights of a file, written as another kind of file: without torch, without the network's class, and with nothing run."""
 
-import json
 import os
 from collections import Counter
 from collections.abc import Mapping
@@ -8,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from pthway.checkpoint import noted
 from pthway.checkpoint.checkpoint import Checkpoint
 from pthway.checkpoint.state_dicts import StateDict
 from pthway.checkpoint.writing import npz, safetensors, state_dict
@@ -65,6 +65,8 @@ class Converted(NamedTuple):
     """Names of tensors that share memory in the source."""
     shares: bool
     """Whether they still share it in the new file; if not, each was written in full."""
+    left_behind: tuple[str, ...]
+    """What else the source holds and the new file does not: an ``.npz`` has no place for it, others none for long data."""
 
 
 def convert(
@@ -88,7 +90,8 @@ def convert(
     tensors = _strided(state)
     dtypes = {name: _dtype(name, spec, target, precision) for name, spec in tensors.items()}
     shared = groups(tensors)
-    layout = _layout(checkpoint, state, place, dtypes, shared)
+    kept, left_behind = ({}, tuple(checkpoint.extras)) if target is Target.NPZ else noted.fitting(checkpoint.extras)
+    layout = _layout(checkpoint, state, place, dtypes, shared, kept)
     transfer(checkpoint.container, layout, place, progress)
     changed = Counter(f"{tensors[name].dtype} to {dtype}" for name, dtype in dtypes.items() if dtype != tensors[name].dtype)
     twins = tuple(group.names for group in shared if len(group.names) > 1)
@@ -102,6 +105,7 @@ def convert(
         changed=dict(changed),
         shared=twins,
         shares=target is Target.STATE_DICT,
+        left_behind=left_behind,
     )
 
 
@@ -144,8 +148,10 @@ def _dtype(name: str, spec: TensorSpec, target: Target, precision: Precision | N
     return dtype
 
 
-def _layout(checkpoint: Checkpoint, state: StateDict, place: Path, dtypes: Mapping[str, str], shared: list[Shared]) -> Layout:
-    provenance = _provenance(checkpoint, state)
+def _layout(
+    checkpoint: Checkpoint, state: StateDict, place: Path, dtypes: Mapping[str, str], shared: list[Shared], extras: Mapping[str, object]
+) -> Layout:
+    provenance = _provenance(checkpoint, state) | ({noted.EXTRAS: noted.text(extras)} if extras else {})
     target = ENDINGS[place.suffix.lower()]
     if target is Target.STATE_DICT:
         storages = [(group, Block(group.names[0], group.spec, dtypes[group.names[0]])) for group in shared]
@@ -155,8 +161,8 @@ def _layout(checkpoint: Checkpoint, state: StateDict, place: Path, dtypes: Mappi
     if target is Target.NPZ:
         return npz.layout(blocks)
     twins = [group.names for group in shared if len(group.names) > 1]
-    notes = {"pthway.shared": _json(twins)} if twins else {}
-    versions = {"torch._metadata": _json(state.metadata)} if state.metadata is not None else {}
+    notes = {"pthway.shared": noted.text(twins)} if twins else {}
+    versions = {noted.METADATA: noted.text(state.metadata)} if state.metadata is not None else {}
     return safetensors.layout(blocks, {"format": "pt", **provenance, **notes, **versions})
 
 
@@ -170,10 +176,6 @@ def _provenance(checkpoint: Checkpoint, state: StateDict) -> dict[str, str]:
         "source_saved_as": parts.stem,
         "weights": state.path,
         "module": state.module,
-        "renames": _json([str(rule) for rule in state.renames]) if state.renames else None,
+        "renames": noted.text([str(rule) for rule in state.renames]) if state.renames else None,
     }
     return {f"pthway.{key}": ascii(value)[1:-1] for key, value in known.items() if value}
-
-
-def _json(value: object) -> str:
-    return json.dumps(value)

@@ -1,31 +1,91 @@
-"""The weights of a whole pickled module, without its class: they stand as data in the object that the pickle describes."""
+"""A whole pickled module without its class: its weights and settings stand as data in the object that the pickle describes."""
 
 from collections.abc import Iterator
+from typing import Final, NamedTuple
 
+from pthway.checkpoint.plain import plain
+from pthway.errors import CorruptFile, LimitExceeded
 from pthway.formats import limits
 from pthway.formats.tensors import AnyTensor, CompositeSpec, TensorSpec
 from pthway.formats.values import Opaque, PickledDict, PickledSet
 
+_BOOKKEEPING: Final = frozenset((
+    "training", "_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", "_is_full_backward_hook", "_backend",
+    "_backward_hooks", "_backward_pre_hooks", "_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called",
+    "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs", "_state_dict_hooks", "_state_dict_pre_hooks",
+    "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
+))  # fmt: skip
+"""What every ``torch.nn.Module`` has; everything else was set by its class, most of it from constructor arguments."""
 
-def module_class(value: object) -> str | None:
-    """The class of a pickled ``torch.nn.Module``, by the attributes that every module has; None for anything else."""
+
+class Module(NamedTuple):
+    """One module of a pickled tree, as data."""
+
+    kind: str
+    """Its class."""
+    state: PickledDict
+    """Its ``__dict__``."""
+
+    def attributes(self) -> dict[str, object]:
+        """What its class set on it, such as ``stride`` and ``eps``, as plain data."""
+        return {str(name): plain(value, 4) for name, value in self.state.pairs if name not in _BOOKKEEPING}
+
+
+def pickled_module(value: object) -> Module | None:
+    """A pickled ``torch.nn.Module``, known by the attributes that every module has; None for anything else."""
     if isinstance(value, Opaque) and isinstance(value.state, PickledDict):
         names = {key for key in value.state if isinstance(key, str)}
         if {"_parameters", "_modules", "_buffers"} <= names:
-            named = value.arguments[0] if str(value.call) == "copyreg._reconstructor" and value.arguments else value.call
-            return str(named)
+            return Module(str(value.call), value.state)
     return None
 
 
-def module_tensors(module: Opaque) -> list[tuple[str, AnyTensor]]:
-    """What ``module.state_dict()`` would hold: parameters and persistent buffers by path, in torch's order."""
-    return list(_walk(module, "", 0))
+def module_tree(root: Module) -> dict[str, Module]:
+    """Every module by its path, in torch's order, the root under the empty one.
+
+    Raises `CorruptFile` for a module inside itself, `LimitExceeded` for a tree that no network has.
+    """
+    return dict(_walk(root, "", (), _Count()))
 
 
-def _walk(module: Opaque, prefix: str, depth: int) -> Iterator[tuple[str, AnyTensor]]:
-    if depth > limits.MAX_DEPTH or not isinstance(module.state, PickledDict):
-        return
-    state = module.state
+def module_tensors(modules: dict[str, Module]) -> list[tuple[str, AnyTensor]]:
+    """What ``state_dict()`` of the root would hold: parameters and persistent buffers by path, in torch's order."""
+    return [entry for path, held in modules.items() for entry in _own(f"{path}." if path else "", held.state)]
+
+
+class _Count:
+    """Counts modules: one that stands at several places is counted, and read, at each of them, as torch does."""
+
+    def __init__(self) -> None:
+        self.modules = 0
+
+    def add(self) -> None:
+        self.modules += 1
+        if self.modules > limits.MAX_MODULES:
+            raise LimitExceeded(
+                f"The pickled module has more than {limits.MAX_MODULES:,} modules.",
+                "The largest networks have some ten thousand.",
+                "Check where the file came from.",
+            )
+
+
+def _walk(held: Module, path: str, above: tuple[int, ...], count: _Count) -> Iterator[tuple[str, Module]]:
+    if id(held.state) in above or len(above) > limits.MAX_DEPTH:
+        raise CorruptFile(
+            f"The module at {path[:100]!a} is inside itself, or more than {limits.MAX_DEPTH} deep.",
+            "Module trees are under 50 deep and have an end.",
+            "Check where the file came from.",
+        )
+    count.add()
+    yield path, held
+    children = held.state.get("_modules")
+    for name, value in children.pairs if isinstance(children, PickledDict) else ():
+        child = pickled_module(value)
+        if isinstance(name, str) and child is not None:
+            yield from _walk(child, f"{path}.{name}" if path else name, (*above, id(held.state)), count)
+
+
+def _own(prefix: str, state: PickledDict) -> Iterator[tuple[str, AnyTensor]]:
     volatile = state.get("_non_persistent_buffers_set")
     skipped = {name for name in volatile.members if isinstance(name, str)} if isinstance(volatile, PickledSet) else set()
     for group in ("_parameters", "_buffers"):
@@ -33,7 +93,3 @@ def _walk(module: Opaque, prefix: str, depth: int) -> Iterator[tuple[str, AnyTen
         for name, value in held.pairs if isinstance(held, PickledDict) else ():
             if isinstance(name, str) and isinstance(value, TensorSpec | CompositeSpec) and not (group == "_buffers" and name in skipped):
                 yield prefix + name, value
-    children = state.get("_modules")
-    for name, child in children.pairs if isinstance(children, PickledDict) else ():
-        if isinstance(name, str) and isinstance(child, Opaque):
-            yield from _walk(child, f"{prefix}{name}.", depth + 1)

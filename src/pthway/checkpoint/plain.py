@@ -9,6 +9,9 @@ from pthway.formats.values import Global, Opaque, PickledDict, PickledSet, is_se
 MAX_SHOWN: Final = 1000
 """Entries of one list or dictionary that are turned into data; more are counted."""
 
+_ARGUMENTS: Final = 8
+"""Arguments that are shown of the call that makes an object; a date has seven."""
+
 _LONG_BITS: Final = 256
 """Integers are shown up to this length; decimal conversion of long ones costs quadratic time."""
 
@@ -73,10 +76,14 @@ def _object(value: Opaque, depth: int) -> object:
     name = str(value.call)
     if name in _PATHS:
         return "/".join(part for part in value.arguments if isinstance(part, str)).replace("//", "/")
-    if name == "copyreg._reconstructor" and value.arguments:
-        name = str(value.arguments[0])
     if isinstance(value.state, PickledDict):
         return {"<class>": name, **_dictionary(value.state.pairs, depth)}
     if value.pairs:
         return {"<class>": name, **_dictionary(value.pairs, depth)}
-    return f"<{name}>"
+    simple = all(isinstance(argument, str | int | float | bool | None) for argument in value.arguments)
+    shown = ", ".join(_short(argument) for argument in value.arguments[:_ARGUMENTS]) if simple else ""
+    return f"<{name}({shown})>" if shown else f"<{name}>"
+
+
+def _short(value: object) -> str:
+    return repr(value[: limits.MAX_KEY_LENGTH]) if isinstance(value, str) else str(_leaf(value) if isinstance(value, int) else value)

@@ -3,9 +3,9 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
-from pthway.checkpoint.modules import module_class, module_tensors
+from pthway.checkpoint.modules import Module, module_tensors, module_tree, pickled_module
 from pthway.checkpoint.plain import MAX_SHOWN, plain
 from pthway.errors import CorruptFile, LimitExceeded
 from pthway.formats import limits
@@ -28,6 +28,9 @@ _AVERAGED: Final = re.compile(r"(^|[^a-z])(ema|swa|averaged|shadow)([^a-z]|$)", 
 
 _COMPETES: Final = 0.5
 """A state dict under a key that nobody knows counts beside one under a known key from this share of its tensors on."""
+
+
+_T = TypeVar("_T")
 
 
 class Rename(NamedTuple):
@@ -57,8 +60,13 @@ class StateDict(NamedTuple):
     """Key in the file → why it is not among the tensors."""
     metadata: Mapping[str, Mapping[str, object]] | None = None
     """What ``Module.state_dict()`` notes of each module: path → ``{"version": …}``. None if it was stripped."""
-    module: str | None = None
-    """The class of the pickled module that holds the tensors, if it is one."""
+    modules: Mapping[str, Module] | None = None
+    """The pickled modules that hold the tensors, by path; None if they are in a dictionary."""
+
+    @property
+    def module(self) -> str | None:
+        """The class of the pickled module that holds the tensors, if it is one."""
+        return self.modules[""].kind if self.modules else None
 
     @property
     def averaged(self) -> bool:
@@ -87,12 +95,16 @@ class StateDict(NamedTuple):
                 "The file holds two tensors for one place of the network.",
                 "Save the state dict again under names that differ.",
             )
-        metadata = self.metadata
+
+        def moved(by_path: Mapping[str, _T] | None) -> dict[str, _T] | None:
+            return None if by_path is None else {change(f"{path}.").removesuffix("."): of for path, of in by_path.items()}
+
         return self._replace(
             tensors=dict(zip(names, self.tensors.values(), strict=True)),
             keys=dict(zip(names, self.keys.values(), strict=True)),
             renames=(*self.renames, rule),
-            metadata=None if metadata is None else {change(f"{path}.").removesuffix("."): of for path, of in metadata.items()},
+            metadata=moved(self.metadata),
+            modules=moved(self.modules),
         )
 
 
@@ -113,14 +125,15 @@ class _Finder:
 
     def walk(self, value: object, path: str, depth: int) -> None:
         """Collect the state dicts at and below *value*; the rest is noted under its path."""
-        kind = module_class(value)
+        module = pickled_module(value)
         if depth > limits.MAX_DEPTH:
             self.rest[path] = "<nested too deep to be looked at>"
         elif id(value) in self.seen:
             self.rest[path] = f"<the same object as {self.seen[id(value)] or 'the file'}>"
-        elif kind and isinstance(value, Opaque):
+        elif module:
             self.seen[id(value)] = path
-            self.found.append(_state_dict(path, module_tensors(value), {}, None, kind))
+            tree = module_tree(module)
+            self.found.append(_state_dict(path, module_tensors(tree), {}, modules=tree))
         elif path and _NOT_WEIGHTS.search(path.rpartition(".")[2]):
             self.rest[path] = plain(value, 4)
         elif isinstance(value, PickledDict):
@@ -139,7 +152,7 @@ class _Finder:
     def walk_dictionary(self, value: PickledDict, path: str, depth: int) -> None:
         """Collect below a dictionary first: if nothing larger is found there, its own tensors are the state dict."""
         own = [(key, tensor) for key, tensor in value.pairs if isinstance(key, str) and isinstance(tensor, TensorSpec | CompositeSpec)]
-        before, noted = len(self.found), set(self.rest)
+        before = len(self.found)
         inside = f"{path}." if path else ""
         for key, entry in value.pairs:
             if not isinstance(entry, TensorSpec | CompositeSpec):
@@ -150,12 +163,11 @@ class _Finder:
         if len(own) > below:
             names = {key for key, _ in own}
             left_out = {key: "not a tensor" for key in value if isinstance(key, str) and key not in names}
-            for name in set(self.rest) - noted:
-                del self.rest[name]
             for state in self.found[before:]:
                 left_out[state.path] = f"{len(state.tensors)} tensors in a dictionary of their own"
             del self.found[before:]
-            self.found.append(_state_dict(path, own, left_out, _metadata(value.state), None))
+            noted = value.state.get("_metadata") if isinstance(value.state, PickledDict) else None
+            self.found.append(_state_dict(path, own, left_out, metadata=module_versions(noted)))
         else:
             self.rest.update({f"{inside}{key}": plain(tensor) for key, tensor in own})
 
@@ -169,8 +181,8 @@ def _state_dict(
     path: str,
     pairs: list[tuple[str, AnyTensor]],
     left_out: dict[str, str],
-    metadata: Mapping[str, Mapping[str, object]] | None,
-    module: str | None,
+    metadata: Mapping[str, Mapping[str, object]] | None = None,
+    modules: Mapping[str, Module] | None = None,
 ) -> StateDict:
     tensors = dict(pairs)
     if len(tensors) != len(pairs):
@@ -185,11 +197,11 @@ def _state_dict(
         raise LimitExceeded(
             f"A tensor's name has {len(longest):,} characters.", f"At most {limits.MAX_KEY_LENGTH} are read.", "Check the file's origin."
         )
-    return StateDict(path, tensors, {name: name for name in tensors}, left_out=left_out, metadata=metadata, module=module)
+    return StateDict(path, tensors, {name: name for name in tensors}, left_out=left_out, metadata=metadata, modules=modules)
 
 
-def _metadata(state: object) -> Mapping[str, Mapping[str, object]] | None:
-    noted = state.get("_metadata") if isinstance(state, PickledDict) else None
+def module_versions(noted: object) -> Mapping[str, Mapping[str, object]] | None:
+    """What ``Module.state_dict()`` notes of each module in its ``_metadata``; None for anything else."""
     if not isinstance(noted, PickledDict):
         return None
     entries = ((path, plain(of, 2)) for path, of in noted.pairs if isinstance(path, str))
@@ -209,4 +221,4 @@ def _plausible(found: list[StateDict], rest: dict[str, object]) -> tuple[list[St
 
 def _known(state: StateDict) -> bool:
     last = state.path.rpartition(".")[2]
-    return not state.path or state.module is not None or last in WEIGHT_KEYS or state.averaged
+    return not state.path or state.modules is not None or last in WEIGHT_KEYS or state.averaged

@@ -2,13 +2,16 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import islice
+from typing import Any, Final
 
+from pthway.checkpoint import tree
 from pthway.checkpoint.checkpoint import Checkpoint
 from pthway.checkpoint.state_dicts import StateDict
 from pthway.formats.tensors import AnyTensor, TensorSpec
 
-_TOP_LEVEL = 40
-"""Modules that are listed; deeper ones are counted into them."""
+LISTED: Final = 40
+"""Modules that are listed: as many levels of the tree as have no more."""
 
 
 def report(checkpoint: Checkpoint) -> dict[str, object]:
@@ -19,6 +22,7 @@ def report(checkpoint: Checkpoint) -> dict[str, object]:
         "format": str(parts.format),
         "bytes": checkpoint.container.source.size,
         "written_by": parts.written_by,
+        "origin": list(checkpoint.origin),
         "saved_as": parts.stem,
         "byte_order": parts.byteorder,
         "safety": {
@@ -45,7 +49,20 @@ def state_report(state: StateDict) -> dict[str, object]:
         "devices": devices(state.tensors),
         "renames": [str(rule) for rule in state.renames],
         "left_out": dict(state.left_out or {}),
+        "modules": [module_report(row) for row in tree.rows(state)],
         "tensors": [tensor_report(name, state.keys[name], spec) for name, spec in state.tensors.items()],
+    }
+
+
+def module_report(row: tree.Row) -> dict[str, object]:
+    """One module as plain data."""
+    return {
+        "path": row.path,
+        "class": row.kind or None,
+        "attributes": row.attributes,
+        "tensor_count": row.tensors,
+        "elements": row.elements,
+        "bytes": row.nbytes,
     }
 
 
@@ -65,15 +82,16 @@ def devices(tensors: Mapping[str, AnyTensor]) -> list[str]:
     return sorted({spec.storage.device for spec in tensors.values() if isinstance(spec, TensorSpec)})
 
 
-def modules(state: StateDict) -> dict[str, tuple[int, int, str]]:
-    """Top-level modules → (tensors, numbers, shapes of the first tensors)."""
-    grouped: dict[str, list[AnyTensor]] = {}
-    for name, spec in state.tensors.items():
-        grouped.setdefault(name.partition(".")[0], []).append(spec)
-    return {
-        name: (len(specs), sum(s.elements for s in specs), ", ".join(str(list(s.shape)) for s in specs[:2]) + (", …" * (len(specs) > 2)))  # noqa: PLR2004
-        for name, specs in grouped.items()
-    }
+def listed(state: StateDict, limit: int | None = LISTED) -> tuple[list[tree.Row], str]:
+    """The modules that a summary shows, and a line on what it leaves out; None for *limit* leaves nothing out.
+
+    The root is among them where the file tells its class.
+    """
+    everything = tree.rows(state)
+    found = [row for row in everything if row.path or row.kind] or everything
+    kept = found if limit is None else tree.to_depth(found, limit)[:limit]
+    left = len(found) - len(kept)
+    return kept, f"… {left:,} more modules (pthway inspect --modules shows all)" if left else ""
 
 
 def facts(checkpoint: Checkpoint) -> list[tuple[str, str]]:
@@ -83,20 +101,21 @@ def facts(checkpoint: Checkpoint) -> list[tuple[str, str]]:
         ("file", f"{shown(str(checkpoint.path))}, {checkpoint.container.source.size:,} bytes"),
         ("format", f"{parts.format}, written by {parts.written_by}"),
     ]
+    rows += [("origin", shown(sentence)) for sentence in checkpoint.origin]
     if parts.stem not in (None, "archive", checkpoint.path.stem):
         rows.append(("saved as", shown(str(parts.stem))))
     rows.append(("safety", shown(str(checkpoint.safety))))
     for state in checkpoint.state_dicts:
-        rows += _state_facts(state)
+        rows += _state_facts(state, checkpoint.extras)
     if not checkpoint.state_dicts:
         rows.append(("weights", "no state dict found"))
-    rows += [("also holds", shown(f"{path}: {_short(value)}")) for path, value in list(checkpoint.extras.items())[:12]]
+    rows += [("also holds", shown(f"{path}: {_words(value)}")) for path, value in list(checkpoint.extras.items())[:12]]
     if len(checkpoint.extras) > 12:  # noqa: PLR2004  # lines shown
         rows.append(("also holds", f"… {len(checkpoint.extras) - 12} more (--json shows all)"))
     return rows + [("note", note) for note in parts.notes]
 
 
-def _state_facts(state: StateDict) -> list[tuple[str, str]]:
+def _state_facts(state: StateDict, extras: Mapping[str, object]) -> list[tuple[str, str]]:
     types = ", ".join(f"{name} × {count}" for name, count in dtypes(state.tensors).items())
     rows = [("weights", shown(f"{state}, {types}{' (averaged)' if state.averaged else ''}"))]
     if state.module:
@@ -105,7 +124,9 @@ def _state_facts(state: StateDict) -> list[tuple[str, str]]:
     if saved_on:
         rows.append(("", f"saved from {', '.join(saved_on)}; read to the CPU"))
     rows += [("", shown(str(rule))) for rule in state.renames]
-    rows += [("", shown(f"left out: {key} ({reason})")) for key, reason in list((state.left_out or {}).items())[:6]]
+    inside = f"{state.path}." if state.path else ""
+    left_out = [(key, reason) for key, reason in (state.left_out or {}).items() if inside + key not in extras]
+    rows += [("", shown(f"left out: {key} ({reason})")) for key, reason in left_out[:6]]
     return rows
 
 
@@ -113,13 +134,14 @@ def summary(checkpoint: Checkpoint) -> str:
     """The checkpoint as plain text."""
     lines = [f"{label:<11} {value}" for label, value in facts(checkpoint)]
     for state in checkpoint.state_dicts:
-        rows = modules(state)
+        rows, rest = listed(state)
         lines.append(f"{'modules':<11} {'of ' + shown(state.path) if state.path else ''}".rstrip())
-        width = min(max(map(len, rows), default=0), 40)
-        for name, (count, elements, shapes) in list(rows.items())[:_TOP_LEVEL]:
-            lines.append(f"  {shown(name):<{width}}  {count:>4} tensors  {elements:>13,} numbers  {shapes}")
-        if len(rows) > _TOP_LEVEL:
-            lines.append(f"  … {len(rows) - _TOP_LEVEL} more")
+        names = ["  " * row.depth + shown(row.name) for row in rows]
+        width = min(max(map(len, names), default=0), 40)
+        for name, row in zip(names, rows, strict=True):
+            detail = shown(" ".join(filter(None, (row.kind.rpartition(".")[2], row.shapes))))
+            lines.append(f"{name:<{width}}  {row.tensors:>4} tensors  {row.elements:>13,} numbers  {detail}".rstrip())
+        lines += [f"  {rest}"] if rest else []
     return "\n".join(lines)
 
 
@@ -128,6 +150,22 @@ def shown(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
-def _short(value: object) -> str:
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+def _words(value: object) -> str:
+    """Plain data in one line."""
+    match value:
+        case {"state": dict() as state, "param_groups": [dict() as group, *_] as groups}:
+            settings = {name: setting for name, setting in group.items() if name != "params"}
+            count = sum(len(of["params"]) for of in groups if isinstance(of, dict) and isinstance(of.get("params"), list))
+            text = f"optimizer of {count:,} parameters, state of {len(state):,}; {_pairs(settings)}"
+        case {"<class>": kind, **attributes}:
+            text = f"{kind}: {_pairs(attributes)}"
+        case dict() as entries:
+            text = _pairs(entries)
+        case _:
+            text = f"{value:.6g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 100 else text[:97] + "…"  # noqa: PLR2004  # characters of a line
+
+
+def _pairs(values: dict[Any, object]) -> str:
+    shown_pairs = (f"{name}={value:.6g}" if isinstance(value, float) else f"{name}={value}" for name, value in values.items())
+    return ", ".join(islice(shown_pairs, 12)) or "empty"

@@ -11,7 +11,7 @@ from pathlib import Path
 from pthway import __version__, _lazy
 from pthway.errors import ArchitectureNotFound, MissingDependency, PthwayError, UsageError
 
-DIFFERENT = 1
+NO = 1
 REFUSED = 3
 WRONG_USAGE = 2
 
@@ -41,10 +41,10 @@ def parser() -> ArgumentParser:
     inspect = commands.add_parser("inspect", help="say what a weights file is, without running anything in it")
     inspect.set_defaults(run="pthway.cli.inspect:run")
     inspect.add_argument("file", type=Path, help="the weights file")
+    inspect.add_argument("--modules", action="store_true", help="list every module, however many there are")
     inspect.add_argument("--tensors", action="store_true", help="list every tensor")
-    inspect.add_argument("--json", action="store_true", help="print everything as JSON")
-
     inspect.add_argument("--stats", action="store_true", help="read every number: smallest, largest, mean, deviation, NaN, zeros")
+    inspect.add_argument("--json", action="store_true", help="print everything as JSON")
 
     identify = commands.add_parser("identify", help="say which network of torchvision or timm a weights file belongs to, without them")
     identify.set_defaults(run="pthway.cli.identify:run")
@@ -87,6 +87,16 @@ def parser() -> ArgumentParser:
     predict.add_argument("--std", metavar="NUMBERS", help="standard deviation of each channel of an image")
     predict.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the answers: .npy, .npz, .csv or .jsonl")
     predict.add_argument("--json", action="store_true", help="print the answers as JSON")
+
+    check = commands.add_parser("check", help="try a network with its weights: finite, the same twice, the same alone as in a batch")
+    check.set_defaults(run="pthway.cli.check:run")
+    check.add_argument("file", type=Path, help="the weights file")
+    check.add_argument("--arch", required=True, metavar="WHERE:NAME", help="the architecture: file.py:Name or package.module:Name")
+    check.add_argument("--arg", action="append", default=[], metavar="NAME=VALUE", help="a constructor argument; the others are solved")
+    check.add_argument("--weights", metavar="NAME", help="which of several state dicts: ema, raw, or its path in the file")
+    check.add_argument("--input", metavar="FILE", help="a batch of inputs to try it on, as for predict; random ones without it")
+    check.add_argument("--batch-size", action="append", type=int, default=[], metavar="N", help="a size that will be used; may be repeated")
+    check.add_argument("--json", action="store_true", help="print the report as JSON")
 
     demo = commands.add_parser("demo", help="the main job on a real file that comes with the package")
     demo.set_defaults(run="pthway.cli.demo:run")

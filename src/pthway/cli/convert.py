@@ -32,6 +32,8 @@ def _facts(written: Converted) -> list[tuple[str, str]]:
         ("from", shown(f"{written.source}{of}")),
     ]
     rows += [("changed", f"{count:,} tensors from {types}") for types, count in written.changed.items()]
+    if written.left_behind:
+        rows.append(("left behind", shown(f"{', '.join(written.left_behind[:4])}{', …' if len(written.left_behind) > 4 else ''}")))  # noqa: PLR2004
     how = "still share memory" if written.shares else "share memory in the source; each was written in full"
     return rows + [("shared", shown(f"{', '.join(names[:4])}{', …' if len(names) > 4 else ''} {how}")) for names in written.shared]  # noqa: PLR2004
 

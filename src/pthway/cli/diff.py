@@ -5,7 +5,7 @@ from argparse import Namespace
 from pthway import _lazy
 from pthway.checkpoint import open_checkpoint
 from pthway.checkpoint.summary import shown
-from pthway.cli import DIFFERENT, screen
+from pthway.cli import NO, screen
 
 
 def run(options: Namespace) -> int:
@@ -19,7 +19,7 @@ def run(options: Namespace) -> int:
         screen.table(("tensor", "difference", "A", "B", "differing", "largest", "relative", "not finite"), rows)
     else:
         screen.write("All tensors are equal.")
-    return DIFFERENT if found else 0
+    return NO if found else 0
 
 
 def _row(of: dict[str, object]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 from pthway import _lazy
 from pthway.checkpoint import Checkpoint, StateDict, open_checkpoint
 from pthway.checkpoint.safety import Verdict
-from pthway.checkpoint.summary import facts, modules, report, shown
+from pthway.checkpoint.summary import facts, listed, report, shown
 from pthway.cli import REFUSED, screen
 
 
@@ -25,13 +25,30 @@ def run(options: Namespace) -> int:
             if options.stats:
                 _print_statistics(checkpoint, state, of)
             else:
-                _print_tensors(checkpoint, state) if options.tensors else _print_modules(checkpoint, state)
+                _print_tensors(checkpoint, state) if options.tensors else _print_modules(checkpoint, state, every=options.modules)
     return REFUSED if checkpoint.safety.verdict is Verdict.RUNS_CODE else 0
 
 
-def _print_modules(checkpoint: Checkpoint, state: StateDict) -> None:
-    rows = [(shown(name), str(count), f"{elements:,}", shapes) for name, (count, elements, shapes) in modules(state).items()]
-    screen.table((_heading(checkpoint, state, "module"), "tensors", "numbers", "shapes"), rows)
+def _print_modules(checkpoint: Checkpoint, state: StateDict, *, every: bool) -> None:
+    rows, rest = listed(state, None) if every else listed(state)
+    if state.modules:
+        headers = ("class", "tensors", "numbers", "settings")
+        cells = [
+            (
+                shown(row.kind.rpartition(".")[2] if screen.in_terminal() else row.kind),
+                str(row.tensors),
+                f"{row.elements:,}",
+                shown(row.settings),
+            )
+            for row in rows
+        ]
+    else:
+        headers = ("tensors", "numbers", "type", "shapes")
+        cells = [(str(row.tensors), f"{row.elements:,}", ", ".join(row.dtypes), row.shapes) for row in rows]
+    names = ["  " * (row.depth - 1) + shown(row.name) if screen.in_terminal() else shown(row.path or row.name) for row in rows]
+    screen.table((_heading(checkpoint, state, "module"), *headers), [(name, *cell) for name, cell in zip(names, cells, strict=True)])
+    if rest:
+        screen.write(rest)
 
 
 def _print_tensors(checkpoint: Checkpoint, state: StateDict) -> None:

@@ -16,7 +16,7 @@ def run(options: Namespace) -> int:
     """Load the file into the architecture, predict every input, and print or write the answers."""
     preparation = _preparation(options.mean, options.std, resize=options.resize)
     labels = _read_labels(options.labels)
-    arguments = dict(map(_argument, options.arg))
+    arguments = dict(map(argument, options.arg))
     model = _lazy.load("pthway.model:load", extra="torch")(options.file, options.arch, weights=options.weights, labels=labels, **arguments)
     batches: list[tuple[str, Any]] = []
     for source in options.inputs:
@@ -77,7 +77,7 @@ def _joined(batches: list[tuple[str, Any]], labels: list[str] | None) -> tuple[l
     return rows, _lazy.load("pthway.data.present:Answer")(arrays, labels=labels)
 
 
-def _argument(text: str) -> tuple[str, object]:
+def argument(text: str) -> tuple[str, object]:
     """``name=value``, the value read as JSON where it is JSON, else as text."""
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():

@@ -1,14 +1,16 @@
-"""Weights files inside gzip, xz or bzip2: unpacked, within bounds, into a temporary file that no other program can open."""
+"""Weights files inside gzip, xz, bzip2 or zstd: unpacked, within bounds, into a temporary file that no other program can open."""
 
 import bz2
 import gzip
 import lzma
 import os
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from io import BufferedIOBase
 from typing import BinaryIO, Final, NamedTuple
 
+from pthway import _lazy
 from pthway.errors import CorruptFile, LimitExceeded, NotWeights, TruncatedFile
 from pthway.formats import limits, not_weights, recognise
 from pthway.formats.file_bytes import FileBytes
@@ -22,10 +24,22 @@ class _Packing(NamedTuple):
     opened: Callable[[BinaryIO], BufferedIOBase]
 
 
+def _zstd(what: str) -> str:
+    """Where Python's own module is: in its library since 3.14, before that in a package of the same code."""
+    return f"{'compression' if sys.version_info >= (3, 14) else 'backports'}.zstd:{what}"
+
+
+def _zstd_open(raw: BinaryIO) -> BufferedIOBase:
+    # The decoder keeps a window of at most 128 MiB, and refuses files that ask for more.
+    opened: BufferedIOBase = _lazy.load(_zstd("open"))(raw)
+    return opened
+
+
 _PACKINGS: Final = (
     _Packing("gzip", b"\x1f\x8b", gzip.open),
     _Packing("xz", b"\xfd7zXZ\0", lzma.open),
     _Packing("bzip2", b"BZh", bz2.open),
+    _Packing("zstd", b"\x28\xb5\x2f\xfd", _zstd_open),
 )
 
 
@@ -72,12 +86,18 @@ def _chunks(source: FileBytes, packing: _Packing) -> Iterator[bytes]:
                 f"It has {source.size:,} bytes; the download or the copy did not finish.",
                 "Download or copy it again.",
             ) from cause
-        except (OSError, zlib.error, lzma.LZMAError, MemoryError) as cause:
+        except _damage(packing) as cause:
             raise CorruptFile(
                 f"{source.path} was compressed with {packing.name}, and cannot be unpacked: {cause}.",
                 "At least one byte changed since it was compressed.",
                 "Download or copy it again.",
             ) from cause
+
+
+def _damage(packing: _Packing) -> tuple[type[Exception], ...]:
+    """What is raised for bytes that cannot be unpacked; zstd's own error only where it is imported anyway."""
+    known = (OSError, zlib.error, lzma.LZMAError, MemoryError)
+    return (*known, _lazy.load(_zstd("ZstdError"))) if packing.opened is _zstd_open else known
 
 
 def _check_beginning(source: FileBytes, packing: _Packing, chunk: bytes) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 from pthway.errors import CorruptFile, LimitExceeded, NotWeights, UnreadableFile
 from pthway.formats import limits, recognise
 from pthway.formats.file_bytes import FileBytes
+from pthway.formats.nested import Nested
 from pthway.formats.parts import Format, Parts, Place
 from pthway.formats.pickle_stream import Pickles
 from pthway.formats.rebuild import storages
@@ -42,8 +43,10 @@ def _names(path: Path) -> list[str]:
 def _unzipped(path: Path, source: FileBytes) -> Parts:
     """The parts of a torch zip that somebody unpacked."""
     table, persistent = storages()
-    pickles = Pickles(source, persistent)
-    found = pickles.next()
+    nested = Nested(source, source.size)
+    pickles = Pickles(source, persistent, nested.constructors, nested.budget)
+    found = nested.joined([pickles.next()])
+    nested.check_beside(table)
     if pickles.position != source.size:
         raise CorruptFile(f"{source.path} goes on after its end.", "A pickle ends with its STOP.", "Save the checkpoint again.")
     if len(table) > limits.MAX_FOLDER_STORAGES:
@@ -57,10 +60,11 @@ def _unzipped(path: Path, source: FileBytes) -> Parts:
     return Parts(
         format=Format.UNZIPPED,
         root=found.value,
-        storages=table,
-        places={key: _place(path, spec, present) for key, spec in table.items()},
+        storages=table | nested.storages,
+        places={key: _place(path, spec, present) for key, spec in table.items()} | nested.places(),
         calls=found.calls,
         classes=found.classes,
+        globals=found.globals,
         byteorder="little",
         stem=path.name,
         written_by="torch.save of torch 1.4 or later, and unzipped",

@@ -1,122 +1,29 @@
-"""The stream that torch 0.1.10 to 1.5 wrote: five pickles, then each storage with its length."""
+"""What torch 0.1.10 to 1.5 wrote, and later versions on request: the legacy stream."""
 
-from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
-
-from pthway.errors import CorruptFile, NotWeights, TruncatedFile
 from pthway.formats.file_bytes import FileBytes
+from pthway.formats.legacy_stream import take_apart
+from pthway.formats.nested import Nested
 from pthway.formats.parts import Format, Parts, Place
-from pthway.formats.pickle_machine import Budget, Constructor, Pickled
-from pthway.formats.pickle_stream import Pickles, Readable
-from pthway.formats.rebuild import CONSTRUCTORS, storages, whole
-from pthway.formats.tensors import StorageSpec, StorageView
-from pthway.formats.values import PickledDict
-
-MAGIC: Final = bytes.fromhex("80028a0a6cfc9c46f9206aa85019")
-"""The pickle of the number 0x1950a86a20f9469cfc6c, without its STOP."""
-
-_PROTOCOL: Final = 1001
-_COUNT_BYTES: Final = 8
-
-
-class Stream(NamedTuple):
-    """A legacy stream taken apart."""
-
-    saved: Pickled
-    storages: dict[str, StorageSpec]
-    offsets: Mapping[str, int]
-    """Storage → where its bytes begin in the stream."""
-    end: int
-    """Where the stream ends; more may follow in the file."""
 
 
 def read(source: FileBytes) -> Parts:
     """Take a legacy stream apart. Raises `TruncatedFile` with the missing bytes, or `CorruptFile`."""
-    stream = take_apart(source)
+    nested = Nested(source, source.size)
+    stream = take_apart(source, nested.constructors, nested.budget)
+    nested.check_beside(stream.storages)
+    saved = nested.joined([stream.saved])
     trailing = source.size - stream.end
     return Parts(
         format=Format.TORCH_LEGACY,
-        root=stream.saved.value,
-        storages=stream.storages,
-        places={key: Place(source, at, stream.storages[key].nbytes, None) for key, at in stream.offsets.items()},
-        calls=stream.saved.calls,
-        classes=stream.saved.classes,
+        root=saved.value,
+        storages=stream.storages | nested.storages,
+        places={key: Place(source, at, stream.storages[key].nbytes, None) for key, at in stream.offsets.items()} | nested.places(),
+        calls=saved.calls,
+        classes=saved.classes,
+        globals=saved.globals,
         byteorder="little",
         stem=None,
         written_by="torch 0.1.10 to 1.5, or later with _use_new_zipfile_serialization=False (legacy magic number)",
         notes=(f"{trailing:,} bytes follow the last storage; torch ignores them.",) if trailing else (),
+        beside={f"source of {name}": text for name, text in stream.sources.items()},
     )
-
-
-def take_apart(
-    source: Readable,
-    constructors: Mapping[tuple[str, str], Constructor] = CONSTRUCTORS,
-    budget: Budget | None = None,
-    folder: str = "",
-) -> Stream:
-    """Take a stream apart that may lie inside a pickle. *folder* is put before the key of each storage. Raises as `read`."""
-    table, persistent = storages(folder)
-    stream = Pickles(source, _persistent(persistent), constructors, budget)
-    stream.next()
-    protocol, system = stream.next().value, stream.next().value
-    if protocol != _PROTOCOL:
-        raise CorruptFile(f"{source.path} has the protocol number {protocol!r}.", f"Legacy streams have {_PROTOCOL}.", "Save it again.")
-    if isinstance(system, PickledDict) and system.get("little_endian") is False:
-        raise NotWeights(
-            f"{source.path} was written on a big-endian machine.", "Its numbers would be read in the wrong order.", "Save it as a zip."
-        )
-    saved = stream.next()
-    keys = stream.next().value
-    offsets, end = _offsets(source, stream.position, _names(source, keys, folder, table), table)
-    return Stream(saved, table, offsets, end)
-
-
-def _persistent(storage: Callable[[object], StorageSpec]) -> Callable[[object], object]:
-    """Ids of the legacy form: ``("module", class, file, source)`` is the class; a storage may be a view of another."""
-
-    def persistent(identifier: object) -> object:
-        match identifier if type(identifier) is tuple else None:
-            case ("module", kind, _, _):
-                return kind
-            case (_, _, _, _, _, (_, offset, size)):
-                return StorageView(storage(identifier), whole(offset, "the view's offset"), whole(size, "the view's size"))
-            case _:
-                return storage(identifier)
-
-    return persistent
-
-
-def _names(source: Readable, keys: object, folder: str, table: Mapping[str, StorageSpec]) -> list[str]:
-    if not isinstance(keys, list) or not all(isinstance(key, str | int) for key in keys):
-        raise CorruptFile(f"{source.path} has no list of storages.", "A legacy stream names them after its pickle.", "Save it again.")
-    names = [folder + str(key) for key in keys]
-    if len(set(names)) != len(names) or set(table) - set(names):
-        raise CorruptFile(
-            f"{source.path} lists {len(names)} storages, and its tensors need {len(table)}.", "The two lists differ.", "Save it again."
-        )
-    return names
-
-
-def _offsets(source: Readable, at: int, names: list[str], table: Mapping[str, StorageSpec]) -> tuple[dict[str, int], int]:
-    offsets: dict[str, int] = {}
-    for name in names:
-        if name not in table:
-            raise CorruptFile(f"{source.path} lists a storage {name!a} of unknown type.", "No tensor uses it.", "Save it again.")
-        spec = table[name]
-        if at + _COUNT_BYTES + spec.nbytes > source.size:
-            needed = sum(_COUNT_BYTES + table[rest].nbytes for rest in names[len(offsets) :] if rest in table)
-            raise TruncatedFile(
-                f"{source.path} has {source.size:,} of {at + needed:,} bytes; {at + needed - source.size:,} are missing.",
-                f"It breaks off in storage {len(offsets) + 1} of {len(names)}.",
-                "Download or copy it again.",
-            )
-        count = int.from_bytes(source.read(at, _COUNT_BYTES), "little", signed=True)
-        if count != spec.elements:
-            raise CorruptFile(
-                f"A storage of {source.path} is said to have {count:,} elements, and by its tensors {spec.elements:,}.",
-                "Description and data do not belong together.",
-                "Download or save it again.",
-            )
-        offsets[name] = at + _COUNT_BYTES
-        at += _COUNT_BYTES + spec.nbytes
-    return offsets, at

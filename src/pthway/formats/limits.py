@@ -28,6 +28,9 @@ MAX_MARKS: Final = 100_000
 MAX_DEPTH: Final = 200
 """Nesting of containers that is walked: module trees are under 50 deep."""
 
+MAX_MODULES: Final = 100_000
+"""Modules of a pickled tree, each counted at every place where it stands: the largest networks have some ten thousand."""
+
 MAX_DIMENSIONS: Final = 64
 """Dimensions of a tensor: numpy and torch agree on this bound."""
 

@@ -13,7 +13,6 @@ _SIGNATURES: Final = (
     (b"\x89HDF\r\n", "an HDF5 file, such as Keras writes", "Open it with h5py or keras."),
     (b"\x04\0\0\0\x01\0\0\0\x03\0\0\0V 1", "a file of Lua Torch (.t7)", "Open it with the torchfile package."),
     (b"\x03\0\0\0\x01\0\0\0", "a file of Lua Torch (.t7)", "Open it with the torchfile package."),
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "Unpack it first: unzstd FILE"),
     (b"7z\xbc\xaf", "a 7-Zip archive", "Unpack it first: 7z x FILE"),
     (b"Rar!", "a RAR archive", "Unpack it first: unrar x FILE"),
     (b"\x7fELF", "a program for Linux", "Check where the file came from."),

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pthway.errors import NotWeights
 from pthway.formats import limits, torch_records
 from pthway.formats.file_bytes import FileBytes
+from pthway.formats.nested import Nested
 from pthway.formats.parts import Format, Parts
 from pthway.formats.rebuild import storages
 from pthway.formats.values import PickledDict
@@ -16,7 +17,9 @@ def read(source: FileBytes, records: Mapping[str, Record]) -> Parts:
     root = torch_records.root_folder(source, records)
     table, persistent = storages()
     inside = {name.removeprefix(f"{root}/"): name for name in records if not name.startswith(f"{root}/.data/")}
-    pickles = {short: torch_records.unpickled(source, records, name, persistent) for short, name in inside.items() if name.endswith(".pkl")}
+    names = {short: name for short, name in inside.items() if name.endswith(".pkl")}
+    nested = Nested(source, sum(records[name].size for name in names.values()))
+    pickles = {short: torch_records.unpickled(source, records, name, persistent, nested) for short, name in names.items()}
     if not pickles:
         raise NotWeights(
             f"{source.path} is a torch.package without pickles: it holds {torch_records.listed(inside)}.",
@@ -30,14 +33,19 @@ def read(source: FileBytes, records: Mapping[str, Record]) -> Parts:
     python = records.get(f"{root}/.data/python_version")
     version = read_record(source, python, torch_records.SMALL).decode("ascii", "replace") if python else "of unknown version"
     only = next(iter(pickles.values()))
+    byteorder = torch_records.byteorder(source, records, root)
+    nested.check_beside(table, byteorder)
+    everything = nested.joined(pickles.values())
+    places = {key: torch_records.place(source, records, f"{root}/.data/{key}.storage", spec) for key, spec in table.items()}
     return Parts(
         format=Format.PACKAGE,
         root=only.value if len(pickles) == 1 else PickledDict(pairs=[(short, found.value) for short, found in pickles.items()]),
-        storages=table,
-        places={key: torch_records.place(source, records, f"{root}/.data/{key}.storage", spec) for key, spec in table.items()},
-        calls=tuple(call for found in pickles.values() for call in found.calls),
-        classes=tuple(dict.fromkeys(kind for found in pickles.values() for kind in found.classes)),
-        byteorder=torch_records.byteorder(source, records, root),
+        storages=table | nested.storages,
+        places=places | nested.places(),
+        calls=everything.calls,
+        classes=everything.classes,
+        globals=everything.globals,
+        byteorder=byteorder,
         stem=root,
         written_by=f"torch.package under Python {ascii(version)[1:-1]} (record .data/python_version)",
         notes=("It carries the sources of its classes; torch.package.PackageImporter would run them.",),

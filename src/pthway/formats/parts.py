@@ -70,5 +70,7 @@ class Parts(NamedTuple):
     """The program, or the range of torch versions, that writes such a file, with the evidence."""
     notes: tuple[str, ...]
     """What is unusual, each a sentence."""
+    globals: tuple[Global, ...] = ()
+    """Every class and function that the file names, as it stands there."""
     beside: Mapping[str, object] = MappingProxyType({})
     """What the file says beside the saved object, by name: metadata, settings, source code. Inert values like *root*."""

@@ -16,6 +16,9 @@ from pthway.formats.values import Call, Global, Opaque, PickledDict, PickledSet,
 Constructor = Callable[[tuple[object, ...]], object]
 """Gives a known global's call an inert meaning. Raises `ValueError` when the arguments are not of its form."""
 
+More = Callable[[int], bytes]
+"""Gives at least as many of the bytes that follow, or as many as there are."""
+
 HIGHEST_PROTOCOL: Final = 5
 
 _SHOWN: Final = 60
@@ -56,6 +59,8 @@ class Pickled(NamedTuple):
     """Calls of globals without an inert meaning that Python's pickle would make, in order."""
     classes: tuple[Global, ...]
     """Classes whose objects the pickle carries as data."""
+    globals: tuple[Global, ...] = ()
+    """Every class and function that is named, as it stands there; some names tell the age of the file."""
 
 
 def decode(
@@ -64,14 +69,15 @@ def decode(
     constructors: Mapping[tuple[str, str], Constructor],
     persistent: Callable[[object], object],
     budget: Budget | None = None,
+    more: More | None = None,
 ) -> Pickled:
     """The pickle that begins at *start* of *data*.
 
     *persistent* gives a persistent id its meaning (a storage); *budget* is shared with the other pickles of the
-    file. Raises `NeedMoreBytes` when *data* ends before STOP,
+    file; *more* is asked for what follows *data*. Raises `NeedMoreBytes` when nothing does and STOP was not met,
     `CorruptFile` when the stream breaks a rule of the format, and `LimitExceeded` above the limits.
     """
-    machine = _Machine(data, start, constructors, persistent)
+    machine = _Machine(data, start, constructors, persistent, more)
     return machine.run(budget or Budget())
 
 
@@ -79,7 +85,8 @@ class _Machine:
     """The stack, the memo, and the position in the stream."""
 
     __slots__ = (
-        "calls", "classes", "constructors", "data", "globals", "made", "marks", "memo", "opcode_at", "persistent", "position", "stack",
+        "calls", "classes", "constructors", "data", "globals", "made", "marks", "memo", "more", "opcode_at", "persistent", "position",
+        "stack",
     )  # fmt: skip
 
     def __init__(
@@ -88,9 +95,10 @@ class _Machine:
         start: int,
         constructors: Mapping[tuple[str, str], Constructor],
         persistent: Callable[[object], object],
+        more: More | None,
     ) -> None:
         self.data, self.position, self.opcode_at = data, start, start
-        self.constructors, self.persistent = constructors, persistent
+        self.constructors, self.persistent, self.more = constructors, persistent, more
         self.stack: list[object] = []
         self.memo: dict[int, object] = {}
         self.marks = self.made = 0
@@ -104,7 +112,8 @@ class _Machine:
         for used in range(budget.opcodes):
             at = self.position
             if at >= size:
-                raise NeedMoreBytes(1)
+                self.need(at + 1)
+                data, size = self.data, len(self.data)
             self.opcode_at, self.position = at, at + 1
             opcode = data[at]
             if opcode == _STOP:
@@ -127,36 +136,48 @@ class _Machine:
         """The value on the stack when STOP is met."""
         if len(self.stack) != 1 or self.marks:
             raise self.corrupt(f"stops with {len(self.stack)} values on the stack")
-        return Pickled(self.stack[0], self.position, tuple(self.calls), tuple(self.classes))
+        return Pickled(self.stack[0], self.position, tuple(self.calls), tuple(self.classes), tuple(Global(*key) for key in self.globals))
 
     # Reading operands
+
+    def need(self, end: int) -> None:
+        """Make sure that the bytes before *end* are there. Raises `NeedMoreBytes`."""
+        missing = end - len(self.data)
+        if missing > 0:
+            self.data += self.more(missing) if self.more else b""
+            if end > len(self.data):
+                raise NeedMoreBytes(end - len(self.data))
 
     def take(self, count: int) -> bytes:
         """The next *count* bytes."""
         end = self.position + count
-        if end > len(self.data):
-            raise NeedMoreBytes(end - len(self.data))
+        self.need(end)
         taken = self.data[self.position : end]
         self.position = end
         return taken
 
     def number(self, form: Struct) -> int:
         """The next number in binary form."""
-        if self.position + form.size > len(self.data):
-            raise NeedMoreBytes(form.size)
+        self.need(self.position + form.size)
         value: int = form.unpack_from(self.data, self.position)[0]
         self.position += form.size
         return value
 
     def line(self) -> str:
-        """The next line of text, without its newline."""
-        end = self.data.find(b"\n", self.position, self.position + limits.MAX_LINE)
+        """The next line, without its newline, as text."""
+        return self.text(self.line_bytes(limits.MAX_LINE))
+
+    def line_bytes(self, limit: int) -> bytes:
+        """The next line, without its newline."""
+        end, searched = -1, self.position
+        while end < 0 and searched < self.position + limit:
+            self.need(searched + 1)
+            end = self.data.find(b"\n", searched, self.position + limit)
+            searched = len(self.data)
         if end < 0:
-            if len(self.data) - self.position < limits.MAX_LINE:
-                raise NeedMoreBytes(1)
-            raise self.corrupt(f"has a text argument of more than {limits.MAX_LINE} bytes")
+            raise self.corrupt(f"has a text argument of more than {limit:,} bytes")
         raw, self.position = self.data[self.position : end], end + 1
-        return self.text(raw)
+        return raw
 
     def text(self, raw: bytes) -> str:
         """Bytes of a name or string as text; surrogates pass, as pickle itself lets them."""
@@ -211,11 +232,10 @@ class _Machine:
     # Making values
 
     def label(self, module: str, name: str) -> Global:
-        """The label of a global; one object for each name."""
-        key = (_OLD_MODULES.get(module, module), name)
-        found = self.globals.get(key)
+        """The label of a global, under its present name; one object for each."""
+        found = self.globals.get((module, name))
         if found is None:
-            found = self.globals[key] = Global(*key)
+            found = self.globals[module, name] = Global(_OLD_MODULES.get(module, module), name)
             self.made += 1
         return found
 
@@ -230,6 +250,11 @@ class _Machine:
                     return constructor(arguments)
                 except (ValueError, TypeError) as cause:
                     raise self.corrupt(f"calls {target} with arguments that do not fit: {cause}") from cause
+            match str(target), arguments:
+                case "copyreg._reconstructor", (Global() as kind, Global("builtins", base), state) if base in _BUILTIN_BASES:
+                    return self.new(kind, () if state is None else (state,))
+                case "copyreg.__newobj__", (Global() as kind, *rest):
+                    return self.new(kind, tuple(rest))
         self.calls.append(Call(describe(target), self.opcode_at, ", ".join(describe(a) for a in arguments[:3])))
         return Opaque(target, arguments)
 
@@ -362,18 +387,18 @@ def _text_or_bytes(raw: bytes) -> str | bytes:
 
 
 def _quoted(m: _Machine) -> None:
-    text = m.line()
-    if len(text) < len("''") or text[0] not in "'\"" or text[-1] != text[0]:
+    quoted = m.line_bytes(limits.MAX_PICKLE_BYTES)
+    if len(quoted) < len("''") or quoted[:1] not in (b"'", b'"') or quoted[-1:] != quoted[:1]:
         raise m.corrupt("has a quoted string without its quotes")
     try:
-        m.push(_text_or_bytes(text[1:-1].encode("utf-8").decode("unicode_escape").encode("latin-1")))
+        m.push(_text_or_bytes(quoted[1:-1].decode("unicode_escape").encode("latin-1")))
     except UnicodeError as cause:
         raise m.corrupt("has a quoted string with a broken escape") from cause
 
 
 def _unicode_line(m: _Machine) -> None:
     try:
-        m.push(m.line().encode("latin-1", "backslashreplace").decode("raw-unicode-escape"))
+        m.push(m.line_bytes(limits.MAX_PICKLE_BYTES).decode("raw-unicode-escape"))
     except UnicodeError as cause:
         raise m.corrupt("has a string with a broken escape") from cause
 
@@ -561,6 +586,9 @@ _OLD_MODULES: Final = {
     "numpy._core.numeric": "numpy.core.numeric",
 }
 """Names that changed between Python 2 and 3, and between numpy 1 and 2."""
+
+_BUILTIN_BASES: Final = ("object", "dict", "list", "tuple", "set", "frozenset", "str", "bytes", "int", "float")
+"""What protocols 0 and 1 make an object of: its contents are data. Any other base would be called with them."""
 
 _STOP: Final = ord(".")
 _ACTIONS: Final[Mapping[bytes, Callable[[_Machine], None]]] = {

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
+from pthway.errors import LimitExceeded
 from pthway.formats import limits
 from pthway.formats.pickle_machine import Budget, Constructor, NeedMoreBytes, Pickled, decode, refuse_truncation
 from pthway.formats.rebuild import CONSTRUCTORS
@@ -27,7 +28,7 @@ class Readable(Protocol):
 
 
 class Pickles:
-    """The pickles of a stream in order, read in a window that grows when one does not end in it."""
+    """The pickles of a stream in order, read through a window that grows while one goes on."""
 
     def __init__(
         self,
@@ -42,25 +43,29 @@ class Pickles:
 
     def next(self) -> Pickled:
         """The next pickle."""
-        length = max(_FIRST_READ, len(self.window))
-        while True:
-            if not self.window_at <= self.position < self.window_at + len(self.window):
-                self.load(length)
-            try:
-                found = decode(self.window, self.position - self.window_at, self.constructors, self.persistent, self.budget)
-            except NeedMoreBytes as cause:
-                if self.window_at + len(self.window) >= self.source.size or length >= limits.MAX_PICKLE_BYTES:
-                    raise refuse_truncation(cause, str(self.source.path)) from cause
-                length = min(4 * max(length, cause.missing), limits.MAX_PICKLE_BYTES)
-                self.load(length)
-                continue
-            self.position = self.window_at + found.end
-            return found
+        if not self.window_at <= self.position < self.window_at + len(self.window):
+            self.window, self.window_at = b"", self.position
+        begin = self.position - self.window_at
+        try:
+            found = decode(self.window, begin, self.constructors, self.persistent, self.budget, self.more)
+        except NeedMoreBytes as cause:
+            raise refuse_truncation(cause, str(self.source.path)) from cause
+        self.position = self.window_at + found.end
+        return found
 
-    def load(self, length: int) -> None:
-        """Read a window that begins at the next pickle."""
-        self.window_at = self.position
-        self.window = self.source.read(self.position, min(length, self.source.size - self.position))
+    def more(self, missing: int) -> bytes:
+        """The bytes after the window, which grows by them: enough that reading a long pickle takes few steps."""
+        if len(self.window) + missing > limits.MAX_PICKLE_BYTES:
+            raise LimitExceeded(
+                f"{self.source.path} has a pickle of more than {limits.MAX_PICKLE_BYTES:,} bytes.",
+                "It holds names, shapes and settings; the weights are apart from it.",
+                "Check where the file came from.",
+            )
+        at = self.window_at + len(self.window)
+        count = min(max(missing, _FIRST_READ, len(self.window)), self.source.size - at, limits.MAX_PICKLE_BYTES - len(self.window))
+        following = self.source.read(at, count)
+        self.window += following
+        return following
 
     def take(self, count: int) -> bytes:
         """The next bytes, which are no pickle."""

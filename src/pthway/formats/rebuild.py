@@ -10,7 +10,7 @@ from typing import Final
 
 from pthway.formats import limits
 from pthway.formats.pickle_machine import Constructor
-from pthway.formats.tensors import DTYPES, STORAGE_CLASSES, CompositeSpec, StorageSpec, StorageView, TensorSpec
+from pthway.formats.tensors import DTYPES, QUANTIZED, STORAGE_CLASSES, CompositeSpec, StorageSpec, StorageView, TensorSpec
 from pthway.formats.values import Global, Opaque, PickledDict, PickledSet, is_sequence
 
 Arguments = tuple[object, ...]
@@ -112,12 +112,27 @@ def _parameter(arguments: Arguments) -> object:
 
 def _quantized(arguments: Arguments) -> CompositeSpec:
     storage, offset, size, stride, quantizer, *_ = arguments
-    if type(quantizer) is not tuple:
-        raise ValueError("the quantiser is not a tuple")
     codes = strided(storage, offset, size, stride)
-    parts = [part for part in quantizer if isinstance(part, TensorSpec)]
-    settings = tuple(part for part in quantizer if not isinstance(part, TensorSpec))
-    return CompositeSpec("quantized", codes.dtype, codes.shape, (codes, *parts), settings)
+    if codes.dtype not in QUANTIZED:
+        raise ValueError(f"the codes are {codes.dtype}, which is no quantised type")
+    match quantizer:
+        case (Global("torch", "per_tensor_affine"), float() | int() as scale, int() as zero):
+            low, high = QUANTIZED[codes.dtype]
+            if not 0 < scale < float("inf") or not low <= zero <= high:
+                raise ValueError(f"scale {scale!r} and zero point {zero!r} are none of a quantised tensor")
+            return CompositeSpec("quantized", codes.dtype, codes.shape, (codes,), ("per_tensor", float(scale), zero))
+        case (
+            Global("torch", "per_channel_affine" | "per_channel_affine_float_qparams"),
+            TensorSpec() as scales,
+            TensorSpec() as zeros,
+            axis,
+        ):
+            if isinstance(axis, bool) or not isinstance(axis, int) or not 0 <= axis < len(codes.shape):
+                raise ValueError(f"the channels are said to be dimension {axis!r} of {list(codes.shape)}")
+            if scales.shape != (codes.shape[axis],) or zeros.shape != scales.shape:
+                raise ValueError(f"{list(scales.shape)} scales and {list(zeros.shape)} zero points for {codes.shape[axis]} channels")
+            return CompositeSpec("quantized", codes.dtype, codes.shape, (codes, scales, zeros), ("per_channel", axis))
+    raise ValueError("the quantiser is of no known scheme")
 
 
 def _tensors(values: Iterable[object]) -> tuple[TensorSpec, ...]:
@@ -128,19 +143,29 @@ def _tensors(values: Iterable[object]) -> tuple[TensorSpec, ...]:
 
 
 def _sparse(arguments: Arguments) -> CompositeSpec:
+    """``(indices, values, size[, coalesced])``, or with compressed and plain indices in the place of the first."""
     layout, parts = arguments
-    if type(parts) is not tuple:
-        raise ValueError("the parts are not a tuple")
     kind = str(layout.name if isinstance(layout, Global) else layout).removeprefix("torch.")
-    tensors = _tensors(part for part in parts if isinstance(part, TensorSpec))
-    (size,) = [part for part in parts if type(part) is tuple or (isinstance(part, Opaque) and str(part.call) == "torch.Size")]
-    settings = tuple(part for part in parts if isinstance(part, bool))
-    return CompositeSpec(kind, tensors[-1].dtype, _extent(size, "the shape"), tensors, settings)
+    count = {"sparse_coo": 2, "sparse_csr": 3, "sparse_csc": 3, "sparse_bsr": 3, "sparse_bsc": 3}.get(kind)
+    if count is None or type(parts) is not tuple or len(parts) <= count:
+        raise ValueError("layout and parts do not fit")
+    tensors = _tensors(parts[:count])
+    return CompositeSpec(kind, tensors[-1].dtype, _extent(parts[count], "the shape"), tensors, parts[count + 1 :])
 
 
 def _nested(arguments: Arguments) -> CompositeSpec:
-    parts = _tensors(arguments)
-    return CompositeSpec("nested", parts[0].dtype, parts[0].shape, parts)
+    buffer, sizes, strides, offsets = _tensors(arguments)
+    if len(sizes.shape) != 2 or strides.shape != sizes.shape or offsets.shape != sizes.shape[:1]:  # noqa: PLR2004  # rows of sizes
+        raise ValueError("the tables of sizes, strides and offsets do not fit each other")
+    return CompositeSpec("nested", buffer.dtype, sizes.shape[:1], (buffer, sizes, strides, offsets))
+
+
+def _jagged(arguments: Arguments) -> CompositeSpec:
+    (named,) = arguments
+    if not isinstance(named, PickledDict):
+        raise ValueError("the parts are not named")
+    values, offsets = _tensors((named.get("values"), named.get("offsets")))
+    return CompositeSpec("nested_jagged", values.dtype, (max(0, offsets.elements - 1),), (values, offsets))
 
 
 def _meta(arguments: Arguments) -> CompositeSpec:
@@ -247,7 +272,7 @@ def _described(module: str, name: str) -> Constructor:
 
 
 _REBUILDERS: Final[tuple[Callable[[Arguments], object], ...]] = (
-    _tensor_v1, _tensor_v2, _tensor_v3, _parameter, _quantized, _sparse, _nested, _meta, _subclass,
+    _tensor_v1, _tensor_v2, _tensor_v3, _parameter, _quantized, _sparse, _nested, _jagged, _meta, _subclass,
 )  # fmt: skip
 
 _DESCRIPTIVE: Final = (
@@ -255,7 +280,6 @@ _DESCRIPTIVE: Final = (
     ("builtins", "object"),
     ("builtins", "range"),
     ("builtins", "slice"),
-    ("copyreg", "_reconstructor"),
     ("datetime", "date"),
     ("datetime", "datetime"),
     ("datetime", "timedelta"),
@@ -289,6 +313,7 @@ CONSTRUCTORS: Final[Mapping[tuple[str, str], Constructor]] = {
     ("torch._utils", "_rebuild_sparse_tensor"): _sparse,
     ("torch._utils", "_rebuild_sparse_csr_tensor"): _sparse,
     ("torch._utils", "_rebuild_nested_tensor"): _nested,
+    ("torch.nested._internal.nested_tensor", "_rebuild_njt"): _jagged,
     ("torch._utils", "_rebuild_meta_tensor_no_storage"): _meta,
     ("torch._utils", "_rebuild_wrapper_subclass"): _subclass,
     ("torch._tensor", "_rebuild_from_type_v2"): _from_type,

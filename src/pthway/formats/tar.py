@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from pthway.errors import CorruptFile, NotWeights, TruncatedFile
 from pthway.formats import limits, torch_records
 from pthway.formats.file_bytes import FileBytes
+from pthway.formats.nested import Nested
 from pthway.formats.parts import Format, Parts, Place
 from pthway.formats.pickle_stream import Pickles
 from pthway.formats.rebuild import storage_dtype, strided, whole
@@ -57,19 +58,25 @@ def read(source: FileBytes) -> Parts:
     places: dict[str, Place] = {}
     _read_storages(members["storages"], table, places)
     objects: dict[int, object] = {**table, **_read_tensors(members["tensors"], table)}
-    pickles = Pickles(members["pickle"], lambda identifier: _persistent(identifier, objects))
-    found = pickles.next()
+    sources: dict[str, str] = {}
+    nested = Nested(source, members["pickle"].size)
+    pickles = Pickles(members["pickle"], lambda identifier: _persistent(identifier, objects, sources), nested.constructors, nested.budget)
+    found = nested.joined([pickles.next()])
+    stored = {spec.key: spec for spec in table.values() if isinstance(spec, StorageSpec)}
+    nested.check_beside(stored)
     return Parts(
         format=Format.TORCH_TAR,
         root=found.value,
-        storages={spec.key: spec for spec in table.values() if isinstance(spec, StorageSpec)},
-        places=places,
+        storages=stored | nested.storages,
+        places=places | nested.places(),
         calls=found.calls,
         classes=found.classes,
+        globals=found.globals,
         byteorder="little",
         stem=None,
         written_by="torch 0.1.9 or earlier (tar archive)",
         notes=(),
+        beside={f"source of {name}": text for name, text in sources.items()},
     )
 
 
@@ -165,9 +172,11 @@ def _count(member: _Member, value: object) -> int:
     return value
 
 
-def _persistent(identifier: object, objects: Mapping[int, object]) -> object:
-    """A number stands for a tensor or storage, a tuple for the class at its beginning."""
+def _persistent(identifier: object, objects: Mapping[int, object], sources: dict[str, str]) -> object:
+    """A number stands for a tensor or storage, a tuple for the class at its beginning, whose source text ends it."""
     if type(identifier) is tuple and identifier and isinstance(identifier[0], Global):
+        if isinstance(identifier[-1], str):
+            sources[str(identifier[0])] = identifier[-1]
         return identifier[0]
     number = int(identifier) if isinstance(identifier, str) and identifier.isdigit() else identifier
     if type(number) is not int or number not in objects:

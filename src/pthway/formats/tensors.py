@@ -40,6 +40,15 @@ DTYPES: Final[Mapping[str, int]] = {
 }
 """torch's element types by their short names, with their size in bytes."""
 
+QUANTIZED: Final[Mapping[str, tuple[int, int]]] = {
+    "qint8": (-(2**7), 2**7 - 1),
+    "quint8": (0, 2**8 - 1),
+    "qint32": (-(2**31), 2**31 - 1),
+    "quint4x2": (0, 2**4 - 1),
+    "quint2x4": (0, 2**2 - 1),
+}
+"""Type of the codes of a quantised tensor → the smallest and the largest code."""
+
 STORAGE_CLASSES: Final[Mapping[str, str]] = {
     "DoubleStorage": "float64",
     "FloatStorage": "float32",
@@ -146,15 +155,18 @@ class CompositeSpec(NamedTuple):
     """``sparse_coo``, ``sparse_csr``, ``quantized``, ``nested``, ``meta``, or the subclass by name."""
     dtype: str
     shape: tuple[int, ...]
+    """That of the tensor; of a nested one, the number of its tensors."""
     parts: tuple[TensorSpec, ...]
+    """Sparse: indices, then values. Quantised: codes, and with a scale for each channel the scales and zero points. Nested: the
+    buffer, and the sizes, strides and offsets of its tensors."""
     settings: tuple[object, ...] = ()
-    """Scales, zero points, layout: as they stand in the file."""
+    """Quantised: ``("per_tensor", scale, zero point)`` or ``("per_channel", axis)``."""
     parameter: bool = False
 
     @property
     def elements(self) -> int:
         """Number of elements of the tensor that the parts stand for."""
-        return prod(self.shape)
+        return self.parts[0].elements if self.kind.startswith("nested") else prod(self.shape)
 
     @property
     def nbytes(self) -> int:
@@ -163,3 +175,8 @@ class CompositeSpec(NamedTuple):
 
 
 AnyTensor = TensorSpec | CompositeSpec
+
+
+def parts_of(spec: AnyTensor) -> tuple[TensorSpec, ...]:
+    """The strided tensors that hold the data of *spec*: itself, or what it is made of."""
+    return (spec,) if isinstance(spec, TensorSpec) else spec.parts

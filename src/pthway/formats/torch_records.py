@@ -6,6 +6,7 @@ from typing import Final, Literal
 from pthway.errors import CorruptFile, LimitExceeded
 from pthway.formats import limits
 from pthway.formats.file_bytes import FileBytes
+from pthway.formats.nested import Nested
 from pthway.formats.parts import Place
 from pthway.formats.pickle_machine import NeedMoreBytes, Pickled, decode, refuse_truncation
 from pthway.formats.rebuild import CONSTRUCTORS
@@ -24,11 +25,13 @@ def root_folder(source: FileBytes, records: Mapping[str, Record]) -> str:
     return roots.pop()
 
 
-def unpickled(source: FileBytes, records: Mapping[str, Record], name: str, persistent: Callable[[object], object]) -> Pickled:
-    """The pickle in the record *name*, decoded."""
+def unpickled(
+    source: FileBytes, records: Mapping[str, Record], name: str, persistent: Callable[[object], object], nested: Nested | None = None
+) -> Pickled:
+    """The pickle in the record *name*, decoded; the torch files inside it go to *nested*."""
     content = read_record(source, records[name], limits.MAX_PICKLE_BYTES)
     try:
-        decoded = decode(content, 0, CONSTRUCTORS, persistent)
+        decoded = decode(content, 0, nested.constructors if nested else CONSTRUCTORS, persistent, nested.budget if nested else None)
     except NeedMoreBytes as cause:
         raise refuse_truncation(cause, f"{name} in {source.path}") from cause
     if decoded.end != len(content):

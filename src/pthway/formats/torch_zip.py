@@ -1,15 +1,18 @@
 """The zip form of ``torch.save``: one pickle, and one record a storage."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from pthway.formats import torch_records
+from pthway import _lazy
+from pthway.formats import limits, torch_records
 from pthway.formats.file_bytes import FileBytes
+from pthway.formats.nested import Nested
 from pthway.formats.parts import Format, Parts
 from pthway.formats.rebuild import storages
 from pthway.formats.tensors import StorageSpec
-from pthway.formats.zip_archive import Record, corrupt
+from pthway.formats.values import PickledDict
+from pthway.formats.zip_archive import Record, corrupt, read_record
 
 _POINTER_DIGITS: Final = 12
 """Storage keys were memory addresses until 1.8, and count from 0 since."""
@@ -19,19 +22,35 @@ def read(source: FileBytes, records: Mapping[str, Record]) -> Parts:
     """Take a torch zip with these records apart. Raises `CorruptFile` for one that contradicts itself."""
     root = _root(source, records)
     table, persistent = storages()
-    decoded = torch_records.unpickled(source, records, f"{root}/data.pkl", persistent)
+    byteorder = torch_records.byteorder(source, records, root)
+    nested = Nested(source, records[f"{root}/data.pkl"].size)
+    decoded = nested.joined([torch_records.unpickled(source, records, f"{root}/data.pkl", persistent, nested)])
+    nested.check_beside(table, byteorder)
+    places = {key: torch_records.place(source, records, f"{root}/data/{key}", spec) for key, spec in table.items()}
     return Parts(
         format=Format.TORCH_ZIP,
         root=decoded.value,
-        storages=table,
-        places={key: torch_records.place(source, records, f"{root}/data/{key}", spec) for key, spec in table.items()},
+        storages=table | nested.storages,
+        places=places | nested.places(),
         calls=decoded.calls,
         classes=decoded.classes,
-        byteorder=torch_records.byteorder(source, records, root),
+        globals=decoded.globals,
+        byteorder=byteorder,
         stem=root,
         written_by=_written_by(records, root, table),
         notes=_notes(records, root, table),
+        beside=_noted(source, records, root),
     )
+
+
+def _noted(source: FileBytes, records: Mapping[str, Record], root: str) -> Mapping[str, object]:
+    """What pthway noted when it wrote the file."""
+    record = records.get(f"{root}/.data/pthway")
+    if record is None:
+        return {}
+    parse: Callable[[bytes, str], object] = _lazy.load("pthway.formats.json_text:parse")
+    found = parse(read_record(source, record, 4 * limits.MIB), f"The record .data/pthway of {source.path}")
+    return {key: value for key, value in found.pairs if isinstance(key, str)} if isinstance(found, PickledDict) else {}
 
 
 def _root(source: FileBytes, records: Mapping[str, Record]) -> str:

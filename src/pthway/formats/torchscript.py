@@ -7,6 +7,7 @@ from typing import Final
 from pthway.errors import CorruptFile
 from pthway.formats import limits, torch_records
 from pthway.formats.file_bytes import FileBytes
+from pthway.formats.nested import Nested
 from pthway.formats.parts import Format, Parts
 from pthway.formats.rebuild import storages
 from pthway.formats.tensors import CompositeSpec, TensorSpec
@@ -34,22 +35,27 @@ def read(source: FileBytes, records: Mapping[str, Record]) -> Parts:
     table, persistent = storages()
     if f"{root}/data.pkl" not in records:
         raise CorruptFile(f"{source.path} lacks the record data.pkl.", "TorchScript keeps the module tree there.", "Save it again.")
-    module = torch_records.unpickled(source, records, f"{root}/data.pkl", persistent)
+    nested = Nested(source, records[f"{root}/data.pkl"].size)
+    module = torch_records.unpickled(source, records, f"{root}/data.pkl", persistent, nested)
     places = {key: torch_records.place(source, records, f"{root}/data/{key}", spec) for key, spec in table.items()}
     constant_table, constant = storages("constants/")
-    constants = torch_records.unpickled(source, records, f"{root}/constants.pkl", constant)
+    constants = torch_records.unpickled(source, records, f"{root}/constants.pkl", constant, nested)
     places |= {key: torch_records.place(source, records, f"{root}/{key}", spec) for key, spec in constant_table.items()}
+    byteorder = torch_records.byteorder(source, records, root)
+    nested.check_beside(table | constant_table, byteorder)
+    everything = nested.joined([module, constants])
     code = _code(source, records, root)
     tensors, attributes = _module(module.value, _weights_of(code))
     held = _held(constants.value)
     return Parts(
         format=Format.TORCHSCRIPT,
         root=PickledDict(pairs=tensors or held),
-        storages=table | constant_table,
-        places=places,
-        calls=module.calls + constants.calls,
-        classes=(*module.classes, *constants.classes),
-        byteorder=torch_records.byteorder(source, records, root),
+        storages=table | constant_table | nested.storages,
+        places=places | nested.places(),
+        calls=everything.calls,
+        classes=everything.classes,
+        globals=everything.globals,
+        byteorder=byteorder,
         stem=root,
         written_by=_written_by(records, root, version),
         notes=_notes(records, root, tensors, held),

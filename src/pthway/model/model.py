@@ -1,6 +1,7 @@
 """A live module with weights, that says what it takes and answers."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from html import escape
 from threading import RLock
 from types import MappingProxyType
@@ -13,14 +14,14 @@ from pthway.architecture.match import Argument
 from pthway.data.prepare import PLAIN_PREPARATION, ImagePreparation
 from pthway.data.present import Answer
 from pthway.errors import UsageError
-from pthway.model.check import CheckReport, check
+from pthway.model.check import BATCH_SIZES, CheckReport, check
 from pthway.model.evaluation import Evaluation
 from pthway.model.example import infer_from
 from pthway.model.infer import infer
 from pthway.model.intake import to_tensor
 from pthway.model.prediction import Plan, answer, plan_for, quick_answer, take
 from pthway.model.signature import Signature
-from pthway.model.trial import device_of, dtype_of
+from pthway.model.trial import device_of, dtype_of, random_state_kept, twin
 
 NO_ARGUMENTS: Final[Mapping[str, Argument]] = MappingProxyType({})
 
@@ -90,12 +91,24 @@ class Model:
         found = quick_answer(self.module, self._evaluation, plan, x, self.labels)
         return found if found is not None else answer(self.module, self._evaluation, plan, take(x, plan, preparation), self.labels)
 
-    def check(self, x: Any = None) -> CheckReport:
-        """What tests of the model show: finite weights and outputs, the same twice, the same alone as in a batch.
+    def check(self, x: Any = None, *, batch_sizes: Sequence[int] = BATCH_SIZES) -> CheckReport:
+        """What tests of the model show: finite weights and outputs, the same twice, the same alone as in a batch, and more.
 
-        *x* is a batch of inputs; without it, random ones are made by the signature. Raises `UsageError` if that is not known.
+        *x* is a batch of inputs; without it, random ones are made by the signature. *batch_sizes* are those that will be used.
+        Nothing of the module changes. Raises `UsageError` if the signature is not known.
         """
-        return check(self.module, self.signature, self.predict, x)
+
+        def predict(batch: Any) -> Mapping[str, Any]:
+            return self.predict(batch).arrays
+
+        def training(batch: Any) -> Mapping[str, Any]:
+            plan, copied = self._plan or self._renewed(None), twin(self.module, on_meta=False)
+            for each in copied.modules():
+                each.training = True
+            with random_state_kept():
+                return answer(copied, nullcontext(), plan, take(batch, plan, PLAIN_PREPARATION), None).arrays
+
+        return check(self.module, self.signature, predict, training, x, batch_sizes)
 
     def _renewed(self, old: Plan | None) -> Plan:
         with self._lock:

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -193,7 +194,7 @@ def _is_image(x: object) -> bool:
     return pillow is not None and isinstance(x, pillow.Image)
 
 
-def answer(module: nn.Module, evaluation: Evaluation, plan: Plan, taken: Taken, labels: Sequence[str] | None) -> Answer:
+def answer(module: nn.Module, evaluation: AbstractContextManager[None], plan: Plan, taken: Taken, labels: Sequence[str] | None) -> Answer:
     """The answer of *module* to an input. Raises `BatchLost` unless there is one answer a sample."""
     try:
         with torch.inference_mode(), evaluation:
