@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from pthway.cli import DIFFERENT, screen
+from pthway.cli import NO, screen
 from pthway.identification import identify
 
 
@@ -13,4 +13,4 @@ def run(options: Namespace) -> int:
         screen.write_json(found.report())
     else:
         screen.facts(found.facts())
-    return 0 if found.exact.readings else DIFFERENT
+    return 0 if found.exact.readings else NO
