@@ -18,7 +18,7 @@ from zoo_survey import IMAGE_CHANNELS, Surveyed, factory
 from pthway.architecture.build import build
 from pthway.architecture.match import Architecture
 
-LARGEST: Final = 350_000_000
+LARGEST: Final = 130_000_000
 """Parameters of a network that is run to compare it; larger ones are told apart by their settings alone."""
 PROBE_CLASSES: Final = 10
 SMALL: Final = (96, 128)
