@@ -3,7 +3,7 @@
 import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import timm
@@ -146,13 +146,16 @@ def _timm(name: str) -> Iterator[Surveyed]:
         if _sizes(headed).keys() != _sizes(module).keys():
             yield _timm_row(name, {}, headed, USUAL_CLASSES, channels)
         return
-    yield _timm_row(name, {}, module, classes, channels)
+    whole = _timm_row(name, {}, module, classes, channels)
+    yield whole
     try:
         headless = module_of("timm", name, {"num_classes": 0})
     except Exception:  # noqa: BLE001 - a few cannot be had without a head
         return
-    if _sizes(headless).keys() != _sizes(module).keys():
-        yield _timm_row(name, {"num_classes": 0}, headless, 0, channels)
+    left = _sizes(headless)
+    if left.keys() != whole.shapes.keys() and left.items() <= _sizes(module).items():
+        shapes = {key: whole.shapes[key] for key in left}
+        yield replace(whole, arguments={"num_classes": 0}, shapes=shapes, classes=None, tree=_tree(headless))
 
 
 def _timm_row(name: str, arguments: Mapping[str, object], module: nn.Module, classes: int, channels: int) -> Surveyed:
