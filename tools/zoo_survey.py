@@ -24,17 +24,18 @@ USUAL_CLASSES: Final = 1000
 IMAGE_CHANNELS: Final = 3
 
 VARIANTS: Final[Mapping[str, tuple[dict[str, object], ...]]] = {
-    "googlenet": ({"aux_logits": False},),
-    "inception_v3": ({"aux_logits": False},),
-    "quantized_googlenet": ({"aux_logits": False},),
-    "quantized_inception_v3": ({"aux_logits": False},),
+    **dict.fromkeys(
+        ("googlenet", "inception_v3", "quantized_googlenet", "quantized_inception_v3"),
+        ({"aux_logits": False}, {"transform_input": True}, {"aux_logits": False, "transform_input": True}),
+    ),
     "deeplabv3_mobilenet_v3_large": ({"aux_loss": True},),
     "deeplabv3_resnet50": ({"aux_loss": True},),
     "deeplabv3_resnet101": ({"aux_loss": True},),
     "fcn_resnet50": ({"aux_loss": True},),
     "fcn_resnet101": ({"aux_loss": True},),
 }
-"""Builds of torchvision with other arguments whose weights are in use: the published ones of segmentation have an auxiliary head."""
+"""Builds of torchvision with other arguments whose weights are in use: published ones of segmentation have an auxiliary head, and
+those of the Inceptions are for images that the network transforms once more."""
 
 
 class WithoutFills(TorchFunctionMode):
