@@ -72,10 +72,9 @@ class Surveyed:
 
 
 def jobs() -> list[tuple[str, str]]:
-    """Return library and name of every network, in a fixed order."""
-    return [("torchvision", name) for name in sorted(torchvision.models.list_models())] + [
-        ("timm", name) for name in sorted(timm.list_models())
-    ]
+    """Return library and name of every network, in the order in which an answer lists them: variants for quantisation after the others."""
+    own = sorted(torchvision.models.list_models(), key=lambda name: (name.startswith("quantized_"), name))
+    return [("torchvision", name) for name in own] + [("timm", name) for name in sorted(timm.list_models())]
 
 
 def factory(library: str, name: str) -> Callable[..., nn.Module]:

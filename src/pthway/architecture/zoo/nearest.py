@@ -48,8 +48,15 @@ class Relative(NamedTuple):
     """Tensors of the network."""
     mixed: bool
     """Whether the checkpoint has tensors of its own inside modules of the network, so that it is a changed network."""
-    expected: Mapping[str, Shape]
-    """The network's names and shapes, with the checkpoint's own numbers of classes and channels where it shows them."""
+    listing: Mapping[str, str]
+    """The network's names and shapes as the index has them."""
+    numbers: Mapping[str, int]
+    """The numbers of classes and channels that the checkpoint shows, or else the library's own."""
+
+    @property
+    def expected(self) -> dict[str, Shape]:
+        """The network's names and shapes with these numbers."""
+        return {name: Shape(at(text, self.numbers), "") for name, text in self.listing.items()}
 
     @property
     def coverage(self) -> float:
@@ -119,19 +126,21 @@ def _compared(index: Index, of_file: int, prefix: str, shapes: Shapes, block: in
     alike: dict[tuple[str, ...], list[int]] = {}
     for number, texts in listing.shapes.items():
         alike.setdefault(texts, []).append(number)
+    lines = {name: written(shapes[name]) for name in listing.names if name in shapes}
     found = []
     listed = set(listing.names)
     own = {name.partition(".")[0] for name in listed}
     mixed = any(name.partition(".")[0] in own for name in shapes if name not in listed)
     for texts, numbers in alike.items():
-        pairs = {name: (text, shapes[name]) for name, text in zip(listing.names, texts, strict=True) if name in shapes}
+        named = dict(zip(listing.names, texts, strict=True))
         values = {CLASSES: index.rows[numbers[0]].classes or 1, CHANNELS: index.rows[numbers[0]].channels or INPUT_CHANNELS}
         shared = 0
-        for text, shape in pairs.values():
-            solution = solved(text, shape) if is_open(text) else None
+        for name, text in named.items():
+            if name not in shapes:
+                continue
+            solution = solved(text, shapes[name]) if is_open(text) else None
             values |= solution or {}
-            shared += text == written(shape) or solution is not None
-        expected = {name: Shape(at(text, values), "") for name, text in zip(listing.names, texts, strict=True)}
+            shared += solution is not None or text == lines[name]
         rows = tuple(index.rows[number] for number in numbers)
-        found.append(Relative(rows, prefix, shared, of_file, len(shapes), len(listed), mixed, expected))
+        found.append(Relative(rows, prefix, shared, of_file, len(shapes), len(listed), mixed, named, values))
     return found
