@@ -2,10 +2,11 @@
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60
 VENV := .venv
+ZOO := .venv-zoo
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-from-lock
 
-.PHONY: demo test lint types format bench fuzz scanners lock clean
+.PHONY: demo test lint types format bench fuzz scanners lock clean zoo-env zoo-index zoo-lock test-zoo
 
 demo: $(STAMP) ## the main job on a real file: inspect, match, predict, accuracy
 	$(BIN)/pthway demo
@@ -29,10 +30,12 @@ bench: $(STAMP) ## one JSON a question, in benchmarks/results/
 	mkdir -p benchmarks/results
 	$(BIN)/python benchmarks/load.py -o benchmarks/results/load.json
 	$(BIN)/python benchmarks/convert.py -o benchmarks/results/convert.json
+	$(BIN)/python benchmarks/solve.py -o benchmarks/results/solve.json
 	$(BIN)/python benchmarks/inspect_file.py -o benchmarks/results/inspect_file.json
 	$(BIN)/python benchmarks/opening.py -o benchmarks/results/opening.json
 	$(BIN)/python benchmarks/bounds.py -o benchmarks/results/bounds.json
 	$(BIN)/python -W ignore benchmarks/corpus.py -o benchmarks/results/corpus.json
+	$(BIN)/python benchmarks/identify.py -o benchmarks/results/identify.json
 
 fuzz: $(STAMP) ## FUZZ_SECONDS of changed files of every format: an answer or a refusal, and nothing else
 	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS) --seed $$(date +%s)
@@ -61,6 +64,28 @@ lock:
 	  | grep -viE '^(pip|setuptools)==' | sed 's/+cpu$$//'; } > requirements.lock
 	rm -rf .venv-lock
 
+# The libraries whose networks are recognised, in an environment of their own: 5.6 GB, and no part of .ci/run.
+zoo-env: $(ZOO)/.installed-from-lock
+
+$(ZOO)/.installed-from-lock: requirements-zoo.lock
+	test -x $(ZOO)/bin/python || $(PYTHON) -m venv $(ZOO)
+	$(ZOO)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-zoo.lock
+	touch $@
+
+test-zoo: zoo-env ## the real networks of torchvision, timm and transformers
+	PYTHONPATH=src $(ZOO)/bin/python -m pytest -q tests/zoo
+
+zoo-index: zoo-env ## the index of networks, from the installed releases; an hour
+	PYTHONPATH=src $(ZOO)/bin/python -W ignore tools/zoo_index.py
+
+zoo-lock:
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-zoo.in
+	{ echo "# Made by 'make zoo-lock' from requirements-zoo.in."; .venv-lock/bin/python -m pip list --format freeze --disable-pip-version-check \
+	  | grep -viE '^(pip|setuptools)==' | sed 's/+cu[0-9]*$$//'; } > requirements-zoo.lock
+	rm -rf .venv-lock
+
 clean:
-	rm -rf $(VENV) .venv-lock .venv-scanners .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) $(ZOO) .venv-lock .venv-scanners .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -16,16 +16,18 @@ if TYPE_CHECKING:
     from pthway.checkpoint import Checkpoint
     from pthway.checkpoint import open_checkpoint as open  # noqa: A004  # pthway.open, as in gzip.open
     from pthway.data.prepare import ImagePreparation
+    from pthway.identification import identify
     from pthway.model import Model, load, wrap
 
 __version__ = "0.1.0"
 
-__all__ = ["Checkpoint", "ImagePreparation", "Model", "PthwayError", "__version__", "load", "open", "wrap"]
+__all__ = ["Checkpoint", "ImagePreparation", "Model", "PthwayError", "__version__", "identify", "load", "open", "wrap"]
 
 _HOMES = {
     "Checkpoint": ("pthway.checkpoint", "Checkpoint"),
     "ImagePreparation": ("pthway.data.prepare", "ImagePreparation"),
     "Model": ("pthway.model", "Model"),
+    "identify": ("pthway.identification", "identify"),
     "load": ("pthway.model", "load"),
     "open": ("pthway.checkpoint", "open_checkpoint"),
     "wrap": ("pthway.model", "wrap"),

@@ -13,8 +13,8 @@ PthwayError
 ├── NoWeights              ValueError           readable, but without a state dict
 ├── AmbiguousWeights       ValueError           several state dicts fit; one must be chosen
 ├── WholeModule            RuntimeError         a pickled module: its class is needed to run it
-├── ArchitectureNotFound   ValueError           the architecture that was named cannot be imported, or none in a folder fits
-│   └── AmbiguousArchitecture                   several classes of a folder fit
+├── ArchitectureNotFound   ValueError           the architecture that was named cannot be imported, or none fits
+│   └── AmbiguousArchitecture                   several classes or networks fit; one must be named
 ├── ConstructorFailed      RuntimeError         the architecture's own code raised
 ├── UnsolvedArguments      RuntimeError         constructor arguments that the weights do not settle
 ├── Mismatch               RuntimeError         weights and architecture do not fit

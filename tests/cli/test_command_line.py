@@ -74,6 +74,7 @@ def test_an_error_is_three_lines_and_no_traceback(tmp_path: Path) -> None:
         ["nonsense"],
         ["predict", DIGITS, "x.npy", "--arch", "nothing.py:Net"],
         ["predict", DIGITS, "x", "--arch", NETWORK, "--arg", "x"],
+        ["predict", DIGITS, "x"],
     ],
 )
 def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from pthway.architecture.match import Architecture
+from pthway.architecture.zoo.library import zoo_architecture
 from pthway.errors import ArchitectureNotFound
 
 LISTED: Final = 12
@@ -28,14 +29,17 @@ _importing: Final = RLock()
 def resolve(architecture: str | Path | Callable[..., Any]) -> Architecture:
     """Return the class or factory that *architecture* names.
 
-    It may be an ``nn.Module`` subclass, any callable that builds a module, ``"file.py:Name"``, or
-    ``"package.module:Name"``; after the colon dots reach into a class. In ``"file.py"`` the name may be left out if
+    It may be an ``nn.Module`` subclass, any callable that builds a module, ``"file.py:Name"``, ``"package.module:Name"``, or
+    a network of a library, ``"timm:resnet18"``; after the colon dots reach into a class. In ``"file.py"`` the name may be left out if
     the file defines one module class that no other one of its uses. Files and packages named here are imported, so
     their code runs; the file's own folder is importable meanwhile. Raises `ArchitectureNotFound`.
     """
     if not isinstance(architecture, str | Path):
         return Architecture(_name_of(architecture), _checked(architecture, _name_of(architecture)), _source(architecture))
     text = str(architecture)
+    named = zoo_architecture(text)
+    if named is not None:
+        return named
     where, name = _split(text)
     if where.endswith(".py"):
         module = _import_file(Path(where), text)

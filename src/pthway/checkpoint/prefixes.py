@@ -1,6 +1,6 @@
 """Prefixes that wrappers put before names: undone by rule, reported, reversible."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from typing import Final
 
@@ -49,6 +49,18 @@ def without_prefix(state: StateDict, prefix: str, because: str) -> StateDict:
     """*state* with *prefix* taken off every name that has it."""
     rule = Rename(prefix, sum(name.startswith(prefix) for name in state.tensors), because)
     return state.renamed(lambda name: name.removeprefix(prefix), rule)
+
+
+def readings(state: StateDict) -> Iterator[StateDict]:
+    """*state*, and then what it may mean besides: without the prefix that all its names share, and as it was saved.
+
+    Only one of them can have the names of a given network, so that the first that fits is the only one.
+    """
+    yield state
+    for prefix in common_prefixes(state):
+        yield without_prefix(state, prefix, "the architecture's names fit only without it")
+    if state.renames:
+        yield as_saved(state)
 
 
 def as_saved(state: StateDict) -> StateDict:

@@ -42,7 +42,8 @@ class Rename(NamedTuple):
     because: str
 
     def __str__(self) -> str:
-        return f"{self.prefix!r} taken off {self.names} names: {self.because}"
+        what = f"{self.prefix!r} taken off {self.names} names" if self.prefix else f"{self.names} names changed"
+        return f"{what}: {self.because}"
 
 
 class StateDict(NamedTuple):

@@ -56,6 +56,12 @@ def parser() -> ArgumentParser:
     )
     inspect.add_argument("--json", action="store_true", help="print everything as JSON")
 
+    identify = commands.add_parser("identify", help="say which network of torchvision or timm a weights file belongs to, without them")
+    identify.set_defaults(run="pthway.cli.identify:run")
+    identify.add_argument("file", type=Path, help="the weights file")
+    identify.add_argument("--weights", metavar="NAME", help="which of several state dicts: ema, raw, or its path in the file")
+    identify.add_argument("--json", action="store_true", help="print everything as JSON")
+
     convert = commands.add_parser("convert", help="write the weights of a file as .safetensors, .npz or a plain .pth")
     convert.set_defaults(run="pthway.cli.convert:run")
     convert.add_argument("file", type=Path, help="the weights file")
@@ -91,7 +97,7 @@ def parser() -> ArgumentParser:
     predict.set_defaults(run="pthway.cli.predict:run")
     predict.add_argument("file", type=Path, help="the weights file")
     predict.add_argument("inputs", nargs="+", metavar="INPUT", help=".npy, .npz, .csv, .json or an image; - is standard input")
-    predict.add_argument("--arch", required=True, metavar="WHERE:NAME", help="the architecture: file.py:Name or package.module:Name")
+    predict.add_argument("--arch", metavar="WHERE:NAME", help="the architecture: file.py:Name, package.module:Name or timm:NAME")
     predict.add_argument("--arg", action="append", default=[], metavar="NAME=VALUE", help="a constructor argument; the others are solved")
     predict.add_argument("--weights", metavar="NAME", help="which of several state dicts: ema, raw, or its path in the file")
     predict.add_argument("--labels", type=Path, metavar="FILE", help="a text file with the name of each class, a line each")

@@ -2,30 +2,29 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from torch import nn
 
+from pthway import _lazy
 from pthway.architecture.build import build
+from pthway.architecture.hugging_face import CONFIG, weights_of
 from pthway.architecture.match import Architecture, Match
-from pthway.architecture.resolve import resolve, resolve_in
+from pthway.architecture.resolve import resolve
 from pthway.architecture.solve import solve, solve_nearest
-from pthway.architecture.source.decision import decide
-from pthway.architecture.source.finding import find
-from pthway.architecture.source.ranking import Sought
-from pthway.architecture.source.reasons import spelling
 from pthway.checkpoint import Checkpoint, StateDict, open_checkpoint
 from pthway.checkpoint.checkpoint import ambiguous
 from pthway.checkpoint.collector import collector_paused
-from pthway.checkpoint.prefixes import as_saved, common_prefixes, renamed_by_user, without_prefix
+from pthway.checkpoint.prefixes import readings, renamed_by_user
 from pthway.checkpoint.safety import Verdict, refusal
 from pthway.checkpoint.soundness import NonFinite, non_finite
 from pthway.checkpoint.torch_tensors import tensors
-from pthway.errors import ArchitectureNotFound, Mismatch, PthwayWarning, WholeModule
+from pthway.errors import Mismatch, PthwayWarning
 from pthway.model.assemble import Assembly, assemble
+from pthway.model.known import hinted, known
 from pthway.model.model import Model
 
 
@@ -69,32 +68,40 @@ def load(
 ) -> Model:
     """The network of *architecture* with the weights of *path*, in evaluation mode, ready to predict.
 
-    *architecture* is a class, a factory function, ``"file.py:Name"``, ``"package.module:Name"``, or a folder: then the one class in
-    its Python files that fits is found without running them, and only its file is imported. Constructor *arguments* that are left
-    out are solved from the weights; ``model.arguments`` says of each where its value came from. *weights* chooses among
+    *architecture* is a class, a factory function, ``"file.py:Name"``, ``"package.module:Name"``, a network of torchvision or timm
+    (``"timm:resnet18"``), or a folder: then the one class in its Python files that fits is found without running them, and only its
+    file is imported. Without one, a ``config.json`` beside the weights tells, as Hugging Face writes it (*path* may be that folder),
+    or else the index of networks does (`pthway.identify`), where one network alone has these weights. Constructor *arguments* that
+    are left out are solved from the weights, those that the file stores (``hyper_parameters``, ``args``, ``config``) tried first;
+    ``model.arguments`` says of each where its value came from. *weights* chooses among
     several state dicts (``"ema"``, ``"raw"`` or a path in the file), *rename* maps names of the file to the architecture's
     (``{"old": "new"}``, or ``{"old.": "new."}`` for all below), *labels* names the classes of the output. With
     ``strict=False`` what fits is loaded, and ``model.report`` lists the rest. An architecture whose own arguments have one of these
     names is passed as a `functools.partial`.
 
     Nothing in the file is executed, and its bytes are mapped rather than copied where their type is the class's. Raises the
-    errors of `pthway.open`; `AmbiguousArchitecture` when several classes of a folder fit; `AmbiguousWeights` when several state
-    dicts fit; `UnsafeFile` when unpickling the file would run code; `WholeModule` or `ArchitectureNotFound` without an architecture;
-    `Mismatch` with the cause when nothing fits; `UnsolvedArguments` when the weights do not settle an argument. Warns
-    (`PthwayWarning`) of NaN or infinity in the weights.
+    errors of `pthway.open`; `AmbiguousArchitecture` when several classes of a folder fit, or several networks share the weights;
+    `AmbiguousWeights` when several state dicts fit; `UnsafeFile` when unpickling the file would run code; without an architecture
+    `WholeModule` or `ArchitectureNotFound`; `MissingDependency` when the library of a network is not installed; `Mismatch` with the
+    cause when nothing fits; `UnsolvedArguments` when the weights do not settle an argument. Warns (`PthwayWarning`) of NaN or
+    infinity in the weights.
 
     >>> model = pthway.load("simple_mlp.pth", SimpleMLP)
     >>> model.predict(x).label
     """
-    checkpoint = open_checkpoint(path)
+    checkpoint = open_checkpoint(weights_of(Path(path)) if architecture is None and (Path(path) / CONFIG).is_file() else path)
     if checkpoint.safety.verdict is Verdict.RUNS_CODE:
         raise refusal(checkpoint.path, checkpoint.safety)
     candidates = checkpoint.named(weights) if weights is not None else checkpoint.state_dicts or (checkpoint.choose(),)
+    renamed: Sequence[StateDict] = [renamed_by_user(state, rename or {}) for state in candidates]
     if architecture is None:
-        raise _nameless(checkpoint, candidates)
-    renamed = [renamed_by_user(state, rename or {}) for state in candidates]
-    found = resolve(architecture) if not _is_folder(architecture) else _sought(checkpoint, renamed[0], Path(architecture))
-    state, match = _fit(checkpoint, renamed, found, arguments, solve if strict else solve_nearest)
+        recognised, renamed = known(checkpoint, renamed)
+    else:
+        named = _sought(checkpoint, renamed[0], Path(architecture)) if _is_folder(architecture) else resolve(architecture)
+        recognised = hinted(named, checkpoint, renamed)
+    found = recognised.architecture
+    state, match = _fit(checkpoint, renamed, found, {**recognised.arguments, **arguments}, solve if strict else solve_nearest)
+    match = recognised.explained(match)
     sound = non_finite(checkpoint.container, state.tensors)
     built = build(found, match.call)
     assembly = assemble(
@@ -116,15 +123,15 @@ def _fit(
     candidates: Sequence[StateDict],
     architecture: Architecture,
     arguments: Mapping[str, object],
-    solver: Callable[[Architecture, Mapping[str, Any], Mapping[str, object]], Match],
+    solver: Callable[[Architecture, Mapping[str, Any], Mapping[str, object], Mapping[str, object]], Match],
 ) -> tuple[StateDict, Match]:
     """The one state dict that fits, with its match. Raises `AmbiguousWeights` if several do, and the first `Mismatch` if none."""
     fits: list[tuple[StateDict, Match]] = []
     failures: list[Mismatch] = []
     for state in candidates:
-        for reading in _readings(state):
+        for reading in readings(state):
             try:
-                fits.append((reading, solver(architecture, reading.tensors, arguments)))
+                fits.append((reading, solver(architecture, reading.tensors, arguments, checkpoint.extras)))
             except Mismatch as failure:
                 failures.append(failure)
             else:
@@ -136,43 +143,14 @@ def _fit(
     return fits[0]
 
 
-def _readings(state: StateDict) -> Iterator[StateDict]:
-    """*state*, and then what it may mean besides: without the prefix that all its names share, and as it was saved.
-
-    Only one of them can have the names of a given class, so that the first that fits is the only one.
-    """
-    yield state
-    for prefix in common_prefixes(state):
-        yield without_prefix(state, prefix, "the architecture's names fit only without it")
-    if state.renames:
-        yield as_saved(state)
-
-
 def _is_folder(architecture: object) -> TypeGuard[str | Path]:
     return isinstance(architecture, str | Path) and Path(architecture).expanduser().is_dir()
 
 
 def _sought(checkpoint: Checkpoint, state: StateDict, folder: Path) -> Architecture:
     """The class in *folder* that fits; only then is its file imported."""
-    folder = folder.expanduser()
-    found = find([folder], Sought(state.tensors, tuple(state.metadata or ()), state.module))
-    return resolve_in([folder], spelling(decide(found, checkpoint.path, str(folder))))
-
-
-def _nameless(checkpoint: Checkpoint, candidates: Sequence[StateDict]) -> WholeModule | ArchitectureNotFound:
-    path = checkpoint.path
-    if candidates[0].module:
-        module, _, name = candidates[0].module.rpartition(".")
-        return WholeModule(
-            f"{path} is a whole pickled module of class {module}.{name}.",
-            "The pickle names the class but does not hold its code; its weights can be read without it.",
-            f'pthway.load("{path}", {name}) with the class imported, or "file.py:{name}"; the weights alone: pthway.open("{path}")',
-        )
-    return ArchitectureNotFound(
-        f"No architecture was given for {path}.",
-        "A file of weights holds names and numbers, not the network that they belong to.",
-        f'pthway.load("{path}", MyNetwork), or "model.py:MyNetwork"; see the names first: pthway inspect {path}',
-    )
+    sought: Callable[[Checkpoint, StateDict, Path], Architecture] = _lazy.load("pthway.model.sought:sought")
+    return sought(checkpoint, state, folder.expanduser())
 
 
 def _warn(path: Path, sound: Mapping[str, NonFinite]) -> None:
