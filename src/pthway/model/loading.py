@@ -24,7 +24,7 @@ from pthway.checkpoint.soundness import NonFinite, non_finite
 from pthway.checkpoint.torch_tensors import tensors
 from pthway.errors import Mismatch, PthwayWarning
 from pthway.model.assemble import Assembly, assemble
-from pthway.model.known import hinted, known
+from pthway.model.known import hinted, known, meant
 from pthway.model.model import Model
 
 
@@ -137,7 +137,7 @@ def _fit(
             else:
                 break
     if not fits:
-        raise failures[0]
+        raise meant(failures[0], checkpoint, candidates, architecture)
     if len(fits) > 1:
         raise ambiguous(checkpoint.path, tuple(state for state, _ in fits))
     return fits[0]
