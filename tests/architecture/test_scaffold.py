@@ -157,7 +157,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "vision transformer": partial(networks.Vision, 32, 16, 16, 2),
     "stack": partial(networks.Stack, 3, 4, 5, 3),
     "tied": partial(networks.Tied, 7, 3),
-    "list": partial(networks.Listed, [2, 3, 4]),
+    "list": lambda: nn.ModuleDict({"layers": nn.ModuleList([nn.Linear(2, 3), nn.Linear(3, 4)])}),
     "tutorial": partial(networks.Tutorial, 5, 4, 3, 0.1, 0),
     "Transformer": partial(nn.Transformer, 8, 2, 2, 2, 16, batch_first=True),
     "parameters in a list": lambda: nn.ParameterList([torch.zeros(2), torch.zeros(3)]),
