@@ -24,6 +24,8 @@ PROBE_CLASSES: Final = 10
 SMALL: Final = (96, 128)
 """Heights of images that networks of any size are compared at; those of one size at their own."""
 USUAL_SIDE: Final = 224
+LONGEST: Final = 60
+"""Characters of a setting that is named."""
 SETTINGS: Final = 4
 """Settings named for a group at most."""
 UNTOLD: Final = frozenset(
@@ -86,7 +88,7 @@ def separations(group: Sequence[Surveyed], told: Sequence[Told], found: Sequence
                 break
             values: dict[str, list[int]] = {}
             for position, number in enumerate(found):
-                values.setdefault(settings[number].get(best, "not set")[:60], []).append(position)
+                values.setdefault(settings[number].get(best, "not set"), []).append(position)
             chosen[best] = values
             open_pairs = {pair for pair in open_pairs if settings[pair[0]].get(best) == settings[pair[1]].get(best)}
     return chosen
@@ -94,11 +96,13 @@ def separations(group: Sequence[Surveyed], told: Sequence[Told], found: Sequence
 
 def _most_telling(told: Mapping[int, Mapping[str, str]], pairs: set[tuple[int, int]]) -> str | None:
     # Networks of which nothing is known this way (another library's) say nothing about the others.
+    # A long text, such as the description of all blocks, tells a reader nothing; what differs in it shows in the modules too.
     known = [pair for pair in pairs if told[pair[0]] and told[pair[1]]]
     names = sorted(
         {name for pair in known for number in pair for name in told[number]}, key=lambda name: (name.count("."), len(name), name)
     )
     counts = {name: sum(told[a].get(name) != told[b].get(name) for a, b in known) for name in names}
+    names = [name for name in names if all(len(of.get(name, "")) <= LONGEST for of in told.values())]
     best = max(names, key=lambda name: counts[name], default=None)
     return best if best is not None and counts[best] else None
 

@@ -72,5 +72,9 @@ class Residual(nn.Module):
         return out
 
 
+def resnet34(**arguments: int) -> Residual:
+    return Residual((3, 4, 6, 3), **arguments)
+
+
 def resnet50(**arguments: int) -> Residual:
     return Residual((3, 4, 6, 3), bottleneck=True, **arguments)
