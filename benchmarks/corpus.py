@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from load import MB, _git, compile_package, machine
+from measured import MB, compile_package, context, floors, tell
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -63,13 +63,8 @@ def run() -> dict[str, Any]:
         ("slowest answer, seconds", SECONDS, samples[slowest[0]]["seconds"]),
         ("largest memory above an honest file's, MB", MEGABYTES, samples[largest[0]]["bytes"] / MB),
     ]
-    return {
-        "question": QUESTION,
-        "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain")),
-        "machine": machine(),
-        "settings": {"files": len(CORPUS), "honest_peak_bytes": floor, "units": "seconds, bytes"},
-        "floors": [{"floor": name, "limit": limit, "measured": value, "reached": value <= limit} for name, limit, value in rows],
+    return context(QUESTION, {"files": len(CORPUS), "honest_peak_bytes": floor, "units": "seconds, bytes"}) | {
+        "floors": floors(rows),
         "slowest": {name: samples[name] for name in slowest},
         "largest": {name: samples[name] for name in largest},
         "samples": samples,
@@ -82,18 +77,11 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, help="file of the JSON; stdout without it")
     options = parser.parse_args()
     result = run()
-    text = json.dumps(result, indent=1)
-    if options.output:
-        options.output.write_text(text + "\n", "utf-8")
-    else:
-        print(text)
-    for row in result["floors"]:
-        verdict = "reached" if row["reached"] else "MISSED "
-        print(f"{verdict} {row['measured']:8.3f} (limit {row['limit']:.3g})  {row['floor']}", file=sys.stderr)
+    code = tell(result, options.output)
     for kind in ("slowest", "largest"):
         for name, of in result[kind].items():
             print(f"{kind}: {of['seconds']:.2f} s, {of['bytes'] / MB:.0f} MB  {name}", file=sys.stderr)
-    sys.exit(0 if all(row["reached"] for row in result["floors"]) else 1)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

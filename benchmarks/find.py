@@ -18,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from measured import context
+from measured import context, tell
 
 import pthway
 from pthway.architecture.source.finding import read_library
@@ -140,16 +140,8 @@ def main() -> None:
             script = Path(__file__).with_name("zoo_checkpoints.py")
             subprocess.run([options.zoo, script, checkpoints, str(options.count), "1"], check=True)
         result = run(options.zoo, checkpoints, options.searches)
-    text = json.dumps(result, indent=1)
-    if options.output:
-        options.output.write_text(text + "\n", "utf-8")
-    else:
-        print(text)
-    for row in result["floors"]:
-        print(
-            f"{'reached' if row['reached'] else 'MISSED '} {row['measured']:8.3f} (limit {row['limit']})  {row['floor']}", file=sys.stderr
-        )
-    sys.exit(0 if all(row["reached"] for row in result["floors"]) else 1)
+    code = tell(result, options.output)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

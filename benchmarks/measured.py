@@ -120,16 +120,20 @@ def answer(question: str, run: Callable[[argparse.Namespace], dict[str, Any]], r
     parser.add_argument("--rounds", type=int, default=rounds, help="how often each way is measured")
     parser.add_argument("--only", nargs="+", help="some of the cases, where a benchmark has several")
     options = parser.parse_args()
-    result = run(options)
+    sys.exit(tell(run(options), options.output))
+
+
+def tell(result: dict[str, Any], output: Path | None) -> int:
+    """Write the JSON, show the floors on stderr, and return the exit code: 1 when one was missed."""
     text = json.dumps(result, indent=1)
-    if options.output:
-        options.output.write_text(text + "\n", "utf-8")
+    if output:
+        output.write_text(text + "\n", "utf-8")
     else:
         print(text)
-    for row in result["floors"]:
+    for row in result.get("floors", ()):
         verdict = "reached" if row["reached"] else "MISSED "
         print(f"{verdict} {row['measured']:8.3f} (limit {row['limit']:.3g})  {row['floor']}", file=sys.stderr)
-    sys.exit(0 if all(row["reached"] for row in result["floors"]) else 1)
+    return 0 if all(row["reached"] for row in result.get("floors", ())) else 1
 
 
 def _git(*arguments: str) -> str:

@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from load import _git, machine
+from measured import context, tell
 
 import pthway
 from pthway.checkpoint.safety import Verdict
@@ -104,11 +104,7 @@ def run(python: Path) -> dict[str, Any]:
     for path, of in told["answers"].items():
         kind, name = paths[path]
         answers[kind][name] |= of
-    return {
-        "question": QUESTION,
-        "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain")),
-        "machine": machine(),
+    return context(QUESTION, {}) | {
         "versions": {"pthway": pthway.__version__, **told["versions"]},
         "totals": {kind: _totals(of.values()) for kind, of in answers.items()},
         "by_subject": {
@@ -136,11 +132,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, help="file of the JSON; stdout without it")
     options = parser.parse_args()
     result = run(options.python)
-    text = json.dumps(result, indent=1)
-    if options.output:
-        options.output.write_text(text + "\n", "utf-8")
-    else:
-        print(text)
+    tell(result, options.output)
     for kind, totals in result["totals"].items():
         for tool, counts in totals.items():
             print(f"{kind:<7} {tool:<11} {counts}", file=sys.stderr)

@@ -8,50 +8,27 @@ solving alone, without opening the file or building with weights. Families marke
 """
 
 import argparse
-import json
-import os
-import platform
-import subprocess
 import sys
 import tempfile
 from collections import Counter
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pthway import __version__
+from measured import HERE, context, tell
 
-HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from tests.architecture.families import FAMILIES  # noqa: E402 - the zoo is shared with the tests, which are no installed package
-from tests.architecture.inversion import Case, Result, invert  # noqa: E402
+from tests.architecture.families import FAMILIES
+from tests.architecture.inversion import Case, Result, invert
 
 QUESTION = "Are the arguments that a network was built with found again from its weights alone?"
 SMALL = 10_000_000
 """Parameters of the networks for which there is a floor of time."""
 
 
-def machine() -> dict[str, Any]:
-    """What the seconds belong to."""
-    cpu = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines() if line.startswith("model name")]
-    return {
-        "cpu": cpu[0] if cpu else platform.processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load": os.getloadavg(),
-        "platform": platform.platform(),
-        "python": platform.python_version(),
-        "packages": {"pthway": __version__, "torch": version("torch")},
-    }
-
-
-def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=HERE, stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
-
-
-def floors(cases: list[Case]) -> list[dict[str, Any]]:
+def promises(cases: list[Case]) -> list[dict[str, Any]]:
     """Each promise, what was measured, and whether it was kept."""
     of = Counter(case.result for case in cases)
     small = [case for case in cases if case.parameters < SMALL]
@@ -92,26 +69,13 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         cases = [invert(family, seed, Path(folder)) for family in FAMILIES for seed in range(options.draws)]
-    result = {
-        "question": QUESTION,
-        "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain")),
-        "machine": machine(),
-        "settings": {"draws": options.draws, "units": "seconds"},
-        "floors": floors(cases),
+    result = context(QUESTION, {"draws": options.draws, "units": "seconds"}) | {
+        "floors": promises(cases),
         "cases": [asdict(case) for case in cases],
     }
-    text = json.dumps(result, indent=1)
-    if options.output:
-        options.output.write_text(text + "\n", "utf-8")
-    else:
-        print(text)
+    code = tell(result, options.output)
     print(table(cases, {family.name for family in FAMILIES if family.unseen}), file=sys.stderr)
-    for row in result["floors"]:
-        print(
-            f"{'reached' if row['reached'] else 'MISSED '} {row['measured']:8.3f} (limit {row['limit']:g})  {row['floor']}", file=sys.stderr
-        )
-    sys.exit(0 if all(row["reached"] for row in result["floors"]) else 1)
+    sys.exit(code)
 
 
 if __name__ == "__main__":
