@@ -91,11 +91,11 @@ def read_record(source: FileBytes, record: Record, limit: int) -> bytes:
             f"At most {limit:,} are read of such a record.",
             "Check where the file came from.",
         )
-    return b"".join(unpacked(source, record))
+    return b"".join(bytes(chunk) for chunk in unpacked(source, record))
 
 
 def unpacked(source: FileBytes, record: Record) -> Iterator[memoryview]:
-    """The unpacked bytes of one record in chunks of `file_bytes.CHUNK`, the last one shorter.
+    """The unpacked bytes of one record in chunks of `file_bytes.CHUNK`, the last one shorter; each may overwrite the one before.
 
     They are to be trusted once the iterator is exhausted: then the checksum was compared. Raises `CorruptFile`, or
     `LimitExceeded` before anything is unpacked from a record that would grow out of proportion.
