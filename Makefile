@@ -1,11 +1,12 @@
 # Every target sets up .venv from the lock file when it has to. `make demo` and `make test` are all there is to know.
 PYTHON ?= python3
+FUZZ_SECONDS ?= 60
 VENV := .venv
 ZOO := .venv-zoo
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-from-lock
 
-.PHONY: demo test lint types format bench lock clean zoo-env zoo-index zoo-lock test-zoo
+.PHONY: demo test lint types format bench fuzz scanners lock clean zoo-env zoo-index zoo-lock test-zoo
 
 demo: $(STAMP) ## the main job on a real file: inspect, match, predict, accuracy
 	$(BIN)/pthway demo
@@ -29,7 +30,21 @@ bench: $(STAMP) ## one JSON a question, in benchmarks/results/
 	mkdir -p benchmarks/results
 	$(BIN)/python benchmarks/load.py -o benchmarks/results/load.json
 	$(BIN)/python benchmarks/convert.py -o benchmarks/results/convert.json
+	$(BIN)/python benchmarks/solve.py -o benchmarks/results/solve.json
+	$(BIN)/python benchmarks/inspect_file.py -o benchmarks/results/inspect_file.json
+	$(BIN)/python benchmarks/opening.py -o benchmarks/results/opening.json
+	$(BIN)/python benchmarks/bounds.py -o benchmarks/results/bounds.json
+	$(BIN)/python -W ignore benchmarks/corpus.py -o benchmarks/results/corpus.json
 	$(BIN)/python benchmarks/identify.py -o benchmarks/results/identify.json
+
+fuzz: $(STAMP) ## FUZZ_SECONDS of changed files of every format: an answer or a refusal, and nothing else
+	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS) --seed $$(date +%s)
+
+scanners: $(STAMP) ## what scanners of pickles say of the corpus, for docs/scanners.md
+	mkdir -p benchmarks/results
+	test -x .venv-scanners/bin/python || $(PYTHON) -m venv .venv-scanners
+	.venv-scanners/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-scanners.lock
+	$(BIN)/python -W ignore benchmarks/scanners.py --python .venv-scanners/bin/python -o benchmarks/results/scanners.json
 
 # torch is pinned to one release in the lock: a looser request makes pip choose a build of several gigabytes.
 # The two packages of requirements-nodeps.lock hold real weights for tests; their own dependencies would bring another torch.
@@ -72,5 +87,5 @@ zoo-lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf $(VENV) $(ZOO) .venv-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) $(ZOO) .venv-lock .venv-scanners .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

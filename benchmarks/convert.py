@@ -8,19 +8,15 @@ of its own, and they take turns. It is done twice: in memory (/dev/shm), where t
     python benchmarks/convert.py -o convert.json
 """
 
-# This process stays without torch and numpy: a child's peak memory, as the kernel counts it, starts from that of its parent.
-
-import argparse
-import json
 import shutil
 import sys
 import tempfile
-from importlib.metadata import version
+from argparse import Namespace
+from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-from load import MB, _git, compile_package, machine, measured, whole_process
+from measured import MB, answer, compile_package, context, floors, in_turn, measured, ratio, whole_process
 
 QUESTION = "What does converting a gigabyte to safetensors cost, beside copying it and beside the way through torch?"
 THROUGH_TORCH = """
@@ -43,28 +39,26 @@ def ways(source: Path, out: Path) -> dict[str, list[str | Path]]:
 
 def converting(source: Path, out: Path, rounds: int) -> dict[str, Any]:
     """Seconds and peak bytes of each way, as whole processes."""
-    samples: dict[str, dict[str, list[float]]] = {}
-    for turn in range(rounds + 1):
-        for way, command in ways(source, out).items():
-            out.unlink(missing_ok=True)
-            for name, value in whole_process(command).items():
-                if turn:  # the first is not counted: it brings the packages and the file into memory
-                    samples.setdefault(way, {}).setdefault(name, []).append(value)
+
+    def converted(command: list[str | Path]) -> dict[str, float]:
+        out.unlink(missing_ok=True)
+        return whole_process(command)
+
+    result = in_turn({way: partial(converted, command) for way, command in ways(source, out).items()}, rounds)
     out.unlink(missing_ok=True)
-    medians = {way: {name: median(values) for name, values in of.items()} for way, of in samples.items()}
-    return {"medians": medians, "samples": samples}
+    return result
 
 
-def floors(memory: dict[str, Any], disk: dict[str, Any]) -> list[dict[str, Any]]:
+def promises(memory: dict[str, Any], disk: dict[str, Any]) -> list[dict[str, Any]]:
     """Each promise, what was measured, and whether it was kept."""
-    ram, real = memory["medians"], disk["medians"]
-    rows = [
-        ("in memory, wall time / cp (speed 0.85 of cp)", 1 / 0.85, ram["pthway"]["seconds"] / ram["cp"]["seconds"]),
-        ("in memory, wall time / torch and safetensors", 0.3, ram["pthway"]["seconds"] / ram["torch"]["seconds"]),
-        ("on the disk, wall time / cp and sync (speed 0.85)", 1 / 0.85, real["pthway"]["seconds"] / real["cp_synced"]["seconds"]),
-        ("peak memory, MB", 100.0, max(of["pthway"]["peak"] for of in (ram, real)) / MB),
-    ]
-    return [{"floor": name, "limit": limit, "measured": value, "reached": value <= limit} for name, limit, value in rows]
+    return floors(
+        [
+            ("in memory, wall time / cp (speed 0.85 of cp)", 1 / 0.85, ratio(memory, "pthway", "cp", "seconds")),
+            ("in memory, wall time / torch and safetensors", 0.3, ratio(memory, "pthway", "torch", "seconds")),
+            ("on the disk, wall time / cp and sync (speed 0.85)", 1 / 0.85, ratio(disk, "pthway", "cp_synced", "seconds")),
+            ("peak memory, MB", 100.0, max(of["medians"]["pthway"]["peak"] for of in (memory, disk)) / MB),
+        ]
+    )
 
 
 def run(rounds: int) -> dict[str, Any]:
@@ -77,35 +71,17 @@ def run(rounds: int) -> dict[str, Any]:
         size = source.stat().st_size
         memory = converting(copy, copy.with_name("out.safetensors"), rounds)
         disk = converting(source, source.with_name("out.safetensors"), rounds)
-    return {
-        "question": QUESTION,
-        "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain")),
-        "machine": machine() | {"safetensors": version("safetensors")},
-        "settings": {"rounds": rounds, "file_bytes": size, "units": "seconds, bytes"},
-        "floors": floors(memory, disk),
+    return context(QUESTION, {"rounds": rounds, "file_bytes": size, "units": "seconds, bytes"}) | {
+        "floors": promises(memory, disk),
         "memory": memory,
         "disk": disk,
     }
 
 
-def main() -> None:
-    """Measure, write the JSON, show the floors on stderr."""
-    parser = argparse.ArgumentParser(description=QUESTION)
-    parser.add_argument("-o", "--output", type=Path, help="file of the JSON; stdout without it")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each way is measured")
-    options = parser.parse_args()
-    result = run(options.rounds)
-    text = json.dumps(result, indent=1)
-    if options.output:
-        options.output.write_text(text + "\n", "utf-8")
-    else:
-        print(text)
-    for row in result["floors"]:
-        verdict = "reached" if row["reached"] else "MISSED "
-        print(f"{verdict} {row['measured']:8.3f} (limit {row['limit']:.3g})  {row['floor']}", file=sys.stderr)
-    sys.exit(0 if all(row["reached"] for row in result["floors"]) else 1)
+def main(options: Namespace) -> dict[str, Any]:
+    """The benchmark, as asked for."""
+    return run(options.rounds)
 
 
 if __name__ == "__main__":
-    main()
+    answer(QUESTION, main, rounds=5)

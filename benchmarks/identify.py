@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from load import CHILD_ENVIRONMENT, HERE, MB, _git, compile_package, machine
+from measured import CHILD_ENVIRONMENT, HERE, MB, compile_package, context, floors, tell
 
 QUESTION = "What does it cost to recognise a network from its weights, exactly and by its relatives?"
 LOOKUP = """
@@ -89,7 +89,7 @@ def _seconds(command: list[str | Path]) -> float:
     return seconds
 
 
-def floors(found: dict[str, Any]) -> list[dict[str, Any]]:
+def promises(found: dict[str, Any]) -> list[dict[str, Any]]:
     """Each promise, what was measured, and whether it was kept."""
     medians = found["medians"]
     rows = [
@@ -97,7 +97,7 @@ def floors(found: dict[str, Any]) -> list[dict[str, Any]]:
         ("further lookup of relatives, seconds", 0.06, max(medians[name]["again"] for name in RELATIVES)),
         ("peak memory, MB", 130.0, max(of["peak"] for of in medians.values()) / MB),
     ]
-    return [{"floor": name, "limit": limit, "measured": value, "reached": value <= limit} for name, limit, value in rows]
+    return floors(rows)
 
 
 def run(rounds: int) -> dict[str, Any]:
@@ -106,13 +106,8 @@ def run(rounds: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-c", WRITE, folder], **_child(), check=True)
         found = recognising(Path(folder), rounds)
-    return {
-        "question": QUESTION,
-        "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain")),
-        "machine": machine(),
-        "settings": {"rounds": rounds, "units": "seconds, bytes"},
-        "floors": floors(found),
+    return context(QUESTION, {"rounds": rounds, "units": "seconds, bytes"}) | {
+        "floors": promises(found),
         **found,
     }
 
@@ -124,15 +119,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="how often each way is measured")
     options = parser.parse_args()
     result = run(options.rounds)
-    text = json.dumps(result, indent=1)
-    if options.output:
-        options.output.write_text(text + "\n", "utf-8")
-    else:
-        print(text)
-    for row in result["floors"]:
-        verdict = "reached" if row["reached"] else "MISSED "
-        print(f"{verdict} {row['measured']:8.3f} (limit {row['limit']:.3g})  {row['floor']}", file=sys.stderr)
-    sys.exit(0 if all(row["reached"] for row in result["floors"]) else 1)
+    code = tell(result, options.output)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -1,124 +1,140 @@
-"""What load.py runs in child processes: one way of doing a thing, measured from within, told as JSON on stdout.
+"""What the benchmarks share: processes that are measured from without, ratios of rounds, and the one JSON that a benchmark writes.
 
-Heavy packages are imported by `import_module` where they are needed, because how long that takes is measured too.
+This module and those that import it stay without torch and numpy: a child's peak memory, as the kernel counts it, starts from that of
+its parent.
 """
 
+import argparse
 import json
-import resource
+import os
+import platform
+import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-BIG_NETWORK = f"{Path(__file__).with_name('big_network.py')}:BigNetwork"
-WARM_UP = 50
-ROUNDS = 3000
+from pthway import __version__
+
+HERE = Path(__file__).parent
+MB = 1e6
+CHILD_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""Python may keep what it compiled: packages that pip installed come compiled, the checkout would not."""
+PACKAGES = ("torch", "numpy", "picklescan", "safetensors")
+
+Samples = dict[str, dict[str, list[float]]]
+"""Way → what was measured → a number of each round."""
 
 
-def write(path: str) -> dict[str, float]:
-    """Write the state dict of a `BigNetwork` with fresh random weights to *path*."""
-    torch, big_network = import_module("torch"), import_module("big_network")
-    torch.manual_seed(0)
+def measured(way: str, path: Path, timeout: float | None = None) -> dict[str, Any]:
+    """What the child process of ways.py tells of itself."""
+    child = subprocess.run(
+        [sys.executable, HERE / "ways.py", way, path], stdout=subprocess.PIPE, check=True, text=True, env=CHILD_ENVIRONMENT, timeout=timeout
+    )
+    result: dict[str, Any] = json.loads(child.stdout)
+    return result
+
+
+def whole_process(command: list[str | Path]) -> dict[str, float]:
+    """Seconds and peak bytes of a command, from its start to its end."""
     start = time.perf_counter()
-    torch.save(big_network.BigNetwork(big_network.WIDTH, big_network.CLASSES).state_dict(), path)
-    return {"write": time.perf_counter() - start}
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=CHILD_ENVIRONMENT)
+    _, status, usage = os.wait4(child.pid, 0)
+    seconds = time.perf_counter() - start
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise subprocess.CalledProcessError(child.returncode, command)
+    return {"seconds": seconds, "peak": usage.ru_maxrss * 1024}
 
 
-def by_hand(path: str) -> dict[str, float]:
-    """The common idiom: unpickle, construct, copy."""
-    start = time.perf_counter()
-    torch, big_network = import_module("torch"), import_module("big_network")
-    clock = _Clock(start)
-    module = big_network.BigNetwork(big_network.WIDTH, big_network.CLASSES)
-    module.load_state_dict(torch.load(path))
-    module.eval()
-    return clock.loaded(module)
-
-
-def given(path: str) -> dict[str, float]:
-    """The same in one call of pthway."""
-    start = time.perf_counter()
-    load, big_network = import_module("pthway").load, import_module("big_network")
-    clock = _Clock(start)
-    return clock.loaded(load(path, big_network.BigNetwork, width=big_network.WIDTH, num_classes=big_network.CLASSES).module)
-
-
-def solved(path: str) -> dict[str, float]:
-    """The same without the constructor's arguments, which pthway has to find out."""
-    start = time.perf_counter()
-    load, big_network = import_module("pthway").load, import_module("big_network")
-    clock = _Clock(start)
-    return clock.loaded(load(path, big_network.BigNetwork).module)
-
-
-def predictions(path: str) -> dict[str, list[float]]:
-    """Seconds of calls with one row of 784 numbers, in turn: the bare module, a script's lines, predict with a tensor and an array."""
-    numpy, torch, load = import_module("numpy"), import_module("torch"), import_module("pthway").load
-    torch.set_num_threads(1)
-    model = load(path, f"{Path(path).with_name('model.py')}:SimpleMLP")
-    module, array = model.module, numpy.random.default_rng(0).random((1, 784), dtype=numpy.float32)
-    tensor = torch.from_numpy(array)
-
-    def script() -> object:
-        with torch.inference_mode():
-            return module(torch.from_numpy(array)).numpy()
-
-    ways: dict[str, Callable[[], object]] = {
-        "module": lambda: module(tensor),
-        "module_inside_inference_mode": lambda: module(tensor),
-        "script": script,
-        "predict_tensor": lambda: model.predict(tensor),
-        "predict_array": lambda: model.predict(array),
-    }
-    # The second is as cheap as a call can be: it keeps no graph for gradients, and is spared the entry into inference mode.
-    return _alternated(ways, {"module_inside_inference_mode": torch.inference_mode})
-
-
-def _alternated(
-    ways: dict[str, Callable[[], object]], contexts: dict[str, Callable[[], AbstractContextManager[object]]]
-) -> dict[str, list[float]]:
-    """Seconds of each way, taking turns; entering a way's context is not counted."""
-    samples: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(WARM_UP + ROUNDS):
+def in_turn(ways: dict[str, Callable[[], dict[str, float]]], rounds: int) -> dict[str, Any]:
+    """The numbers of every way, which take turns; the first round is not counted, since it brings packages and files into memory."""
+    samples: Samples = {}
+    for turn in range(rounds + 1):
         for name, way in ways.items():
-            with contexts.get(name, nullcontext)():
-                start = time.perf_counter()
-                way()
-                seconds = time.perf_counter() - start
-            if turn >= WARM_UP:
-                samples[name].append(seconds)
-    return samples
+            numbers = way()
+            if turn:
+                for key, value in numbers.items():
+                    samples.setdefault(name, {}).setdefault(key, []).append(value)
+    return with_medians(samples)
 
 
-class _Clock:
-    """Seconds of the imports, of the load step that follows, and of the first reading of every weight, which a map puts off."""
-
-    def __init__(self, start: float) -> None:
-        self.imports = time.perf_counter() - start
-        self.wall, self.cpu = time.perf_counter(), time.process_time()
-
-    def loaded(self, module: Any) -> dict[str, float]:
-        """What was measured, now that *module* is there."""
-        loaded, cpu = time.perf_counter(), time.process_time()
-        for parameter in module.parameters():
-            parameter.detach().sum()
-        touch = time.perf_counter() - loaded
-        return {"import": self.imports, "load": loaded - self.wall, "load_cpu": cpu - self.cpu, "touch": touch}
+def with_medians(samples: Samples) -> dict[str, Any]:
+    """The samples and their medians."""
+    medians = {way: {name: median(values) for name, values in of.items()} for way, of in samples.items()}
+    return {"medians": medians, "samples": samples}
 
 
-def _memory() -> dict[str, int]:
-    """Bytes: the peak of this process, and the part of what it holds now that no file backs."""
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text("utf-8").splitlines())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"peak": peak * 1024, "anonymous": int(status["RssAnon"].split()[0]) * 1024}
+def ratio(results: dict[str, Any], way: str, other: str, key: str) -> float:
+    """The median of the rounds' ratios: what slows a whole round down cancels out, which it would not between two medians."""
+    samples = results["samples"]
+    ratios: list[float] = [ours / theirs for ours, theirs in zip(samples[way][key], samples[other][key], strict=True)]
+    return median(ratios)
 
 
-WAYS = {way.__name__: way for way in (write, by_hand, given, solved, predictions)}
+def compile_package() -> None:
+    """Write pthway's bytecode, as an installation does; picklescan and torch have theirs."""
+    package = find_spec("pthway")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError("pthway is not installed in this environment")
+    subprocess.run([sys.executable, "-m", "compileall", "-q", Path(package.origin).parent], check=True)
 
-if __name__ == "__main__":
-    name, file = sys.argv[1:]
-    seconds = WAYS[name](file)
-    json.dump({"seconds": seconds, "bytes": _memory()}, sys.stdout)
+
+def machine() -> dict[str, Any]:
+    """What the seconds belong to."""
+    cpu = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines() if line.startswith("model name")]
+    return {
+        "cpu": cpu[0] if cpu else platform.processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load": os.getloadavg()[0],
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "packages": {"pthway": __version__} | {name: version(name) for name in PACKAGES},
+    }
+
+
+def context(question: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """What stands before the results of every benchmark."""
+    return {
+        "question": question,
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": bool(_git("status", "--porcelain")),
+        "machine": machine(),
+        "settings": settings,
+    }
+
+
+def floors(rows: list[tuple[str, float, float]]) -> list[dict[str, Any]]:
+    """Promises, each a name, a limit and what was measured, with whether they were kept."""
+    return [{"floor": name, "limit": limit, "measured": value, "reached": value <= limit} for name, limit, value in rows]
+
+
+def answer(question: str, run: Callable[[argparse.Namespace], dict[str, Any]], rounds: int) -> None:
+    """Measure, write the JSON, show the floors on stderr; the exit code is 1 when one was missed."""
+    parser = argparse.ArgumentParser(description=question)
+    parser.add_argument("-o", "--output", type=Path, help="file of the JSON; stdout without it")
+    parser.add_argument("--rounds", type=int, default=rounds, help="how often each way is measured")
+    parser.add_argument("--only", nargs="+", help="some of the cases, where a benchmark has several")
+    options = parser.parse_args()
+    sys.exit(tell(run(options), options.output))
+
+
+def tell(result: dict[str, Any], output: Path | None) -> int:
+    """Write the JSON, show the floors on stderr, and return the exit code: 1 when one was missed."""
+    text = json.dumps(result, indent=1)
+    if output:
+        output.write_text(text + "\n", "utf-8")
+    else:
+        print(text)
+    for row in result.get("floors", ()):
+        verdict = "reached" if row["reached"] else "MISSED "
+        print(f"{verdict} {row['measured']:8.3f} (limit {row['limit']:.3g})  {row['floor']}", file=sys.stderr)
+    return 0 if all(row["reached"] for row in result.get("floors", ())) else 1
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=HERE, stdout=subprocess.PIPE, check=True, text=True).stdout.strip()

@@ -50,6 +50,11 @@ def test_reading_a_checkpoint_does_not_load_torch() -> None:
     assert "torch" not in third_party_modules(f"import pthway; str(pthway.open({str(demo)!r}))")
 
 
+def test_finding_a_class_in_a_source_tree_loads_nothing_third_party() -> None:
+    finding = "from pathlib import Path; from pthway.architecture.source.finding import find, Sought"
+    assert third_party_modules(f"{finding}; find([Path({str(SOURCE / 'demo')!r})], Sought({{}}))") == []
+
+
 def test_every_public_name_can_be_had() -> None:
     statement = "import pthway; assert all(getattr(pthway, name) is not None for name in pthway.__all__)"
     assert "torch" in third_party_modules(statement)

@@ -13,8 +13,8 @@ PthwayError
 ├── NoWeights              ValueError           readable, but without a state dict
 ├── AmbiguousWeights       ValueError           several state dicts fit; one must be chosen
 ├── WholeModule            RuntimeError         a pickled module: its class is needed to run it
-├── ArchitectureNotFound   ValueError           the architecture that was named cannot be imported
-├── AmbiguousArchitecture  ValueError           several networks have the same names and shapes
+├── ArchitectureNotFound   ValueError           the architecture that was named cannot be imported, or none fits
+│   └── AmbiguousArchitecture                   several classes or networks fit; one must be named
 ├── ConstructorFailed      RuntimeError         the architecture's own code raised
 ├── UnsolvedArguments      RuntimeError         constructor arguments that the weights do not settle
 ├── Mismatch               RuntimeError         weights and architecture do not fit
@@ -29,6 +29,13 @@ PthwayError
 import pickle
 
 
+def _printable(text: str) -> str:
+    """*text* with everything escaped that a terminal would obey: messages quote what stands in files."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
+
+
 class PthwayError(Exception):
     """Base of every deliberate error.
 
@@ -36,6 +43,7 @@ class PthwayError(Exception):
     """
 
     def __init__(self, what: str, why: str, fix: str) -> None:
+        what, why, fix = _printable(what), _printable(why), _printable(fix)
         super().__init__(what, why, fix)
         self.what, self.why, self.fix = what, why, fix
 
@@ -92,11 +100,11 @@ class WholeModule(PthwayError, RuntimeError):
 
 
 class ArchitectureNotFound(PthwayError, ValueError):
-    """The architecture that was named cannot be imported."""
+    """The architecture that was named cannot be imported, or no class of the folder fits."""
 
 
-class AmbiguousArchitecture(PthwayError, ValueError):
-    """Several networks have weights of these names and shapes, and they give different answers."""
+class AmbiguousArchitecture(ArchitectureNotFound):
+    """Several classes of the folder fit about equally well; which one was trained has to be said."""
 
 
 class ConstructorFailed(PthwayError, RuntimeError):

@@ -1,6 +1,5 @@
 """Networks as people write them, for the tests of this folder."""
 
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -140,12 +139,6 @@ class Pooled(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(3, channels, 3, padding=1)
         self.fc = nn.Linear(channels * (size // 4) * (size // 4), 10)
-
-
-class Listed(nn.Module):
-    def __init__(self, sizes: list[int], activation: str = "relu") -> None:
-        super().__init__()
-        self.layers = nn.ModuleList([nn.Linear(a, b) for a, b in pairwise(sizes)])
 
 
 class Tied(nn.Module):

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from pthway.architecture.budget import MAX_BUILDS
 from pthway.architecture.build import build, shapes
 from pthway.architecture.difference import Shape
 from pthway.architecture.match import Match, Origin
-from pthway.architecture.probe import MAX_BUILDS
 from pthway.architecture.resolve import resolve
 from pthway.architecture.solve import solve, solve_nearest
 from pthway.errors import ConstructorFailed, Mismatch, UnsolvedArguments, UsageError
@@ -21,7 +21,6 @@ from tests.architecture.networks import (
     HeadDim,
     Heads,
     HeadsRequired,
-    Listed,
     OnlyTheProduct,
     Pooled,
     Recurrent,
@@ -183,12 +182,6 @@ def test_sizes_that_integer_division_hides_are_listed_unless_the_default_is_amon
     with pytest.raises(UnsolvedArguments, match="size=64; size=65; size=66; size=67"):
         solved(Pooled, {"size": 64})
     assert solved(Pooled, {"size": 29}).arguments["size"].value == 28
-
-
-def test_a_list_is_not_solved_and_named() -> None:
-    with pytest.raises(UnsolvedArguments, match="sizes is not an integer"):
-        solved(Listed, {"sizes": [3, 4, 5]})
-    assert solved(Listed, {"sizes": [3, 4, 5]}, sizes=[3, 4, 5]).call == {"sizes": [3, 4, 5]}
 
 
 def test_a_probability_and_an_index_without_annotation_do_not_stand_in_the_way() -> None:

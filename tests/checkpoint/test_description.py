@@ -14,9 +14,13 @@ from torch import nn
 
 from pthway import errors
 from pthway.checkpoint import open_checkpoint, tree
+from pthway.checkpoint.modules import Module
+from pthway.checkpoint.plain import Plain
+from pthway.checkpoint.state_dicts import StateDict
 from pthway.checkpoint.summary import facts, report, summary
 from pthway.formats import limits
 from pthway.formats.parts import Format
+from pthway.formats.values import PickledDict
 
 
 def network() -> nn.Module:
@@ -156,3 +160,19 @@ def test_values_beside_the_tensors_of_one_dictionary_are_told(tmp_path: Path) ->
     assert list(checkpoint) == ["w"]
     assert checkpoint.extras == {"epoch": 3}
     assert checkpoint.state_dicts[0].left_out == {"epoch": "not a tensor"}
+
+
+def test_attributes_under_keys_that_no_attribute_has_are_left_out() -> None:
+    knot: list[object] = []
+    knot.append(knot)
+    held = Module("nets.Net", PickledDict(pairs=[("stride", 2), (knot, 1), ((1, 2), 3), (5, 4), ("training", False)]))
+    assert held.attributes(Plain()) == {"stride": 2}
+
+
+def test_the_attributes_of_all_modules_together_are_bounded() -> None:
+    shared: object = "x" * 1000
+    for _ in range(4):
+        shared = [shared] * 50
+    modules = {str(number): Module("nets.Net", PickledDict(pairs=[("a", shared)])) for number in range(100)}
+    state = StateDict("", {}, {}, modules={"": Module("nets.Net", PickledDict())} | modules)
+    assert len(json.dumps([row.attributes for row in tree.rows(state)])) < 2 * limits.MAX_SHOWN_CHARACTERS

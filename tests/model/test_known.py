@@ -100,6 +100,21 @@ def test_a_group_is_an_error_that_names_its_members_until_one_is_named(tmp_path:
     assert {name: argument.value for name, argument in model.arguments.items()} == {"num_classes": 7, "in_chans": 1}
 
 
+def test_weights_of_another_network_than_the_class_are_named(tmp_path: Path) -> None:
+    def deep(num_classes: int = 1000) -> nn.Module:
+        return Residual((3, 4, 6, 3), bottleneck=True, num_classes=num_classes)
+
+    path = saved(Residual((3, 4, 23, 3), bottleneck=True, num_classes=9), tmp_path / "m.pth")
+    with pytest.raises(Mismatch, match="these are the weights of torchvision:resnet101") as raised:
+        pthway.load(path, deep)
+    assert "the checkpoint has 23 blocks in layer3" in raised.value.why
+    assert raised.value.fix.startswith(f'pthway.load("{path}"')
+    torch.save({"fc.weight": torch.ones(3, 4), "fc.bias": torch.ones(3)}, tmp_path / "other.pth")
+    with pytest.raises(Mismatch) as plain:
+        pthway.load(tmp_path / "other.pth", deep)
+    assert "these are the weights of" not in plain.value.why
+
+
 @pytest.mark.usefixtures("timm")
 def test_a_network_that_no_installed_library_has_is_looked_for_among_the_indexed_names(tmp_path: Path) -> None:
     with pytest.raises(ArchitectureNotFound, match="timm has no network named 'resnet19'") as raised:

@@ -94,6 +94,30 @@ def test_a_given_argument_is_used_and_said_to_be_given(tmp_path: Path) -> None:
     assert model.arguments["dropout"].origin is Origin.GIVEN
 
 
+class Attending(nn.Module):
+    """A network whose heads leave no trace in its weights."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(dim, heads, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.attention(x, x, x)[0]
+        return result
+
+
+def test_hyper_parameters_in_the_file_give_what_the_weights_cannot(tmp_path: Path) -> None:
+    net = Attending(12, 3)
+    with pytest.raises(errors.UnsolvedArguments, match="heads of Attending"):
+        pthway.load(saved(tmp_path / "m.pth", {"state_dict": net.state_dict()}), Attending)
+    stored = {"state_dict": net.state_dict(), "hyper_parameters": {"dim": 12, "heads": 3, "lr": 0.1}}
+    model = pthway.load(saved(tmp_path / "m.ckpt", stored), Attending)
+    x = torch.randn(2, 5, 12, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert torch.equal(model(x), net.eval()(x))
+    assert model.arguments["heads"].origin is Origin.STORED
+
+
 ARCHITECTURES = [Net, partial(Net, dropout=0.3), lambda width, num_classes: Net(width, num_classes)]
 
 

@@ -158,6 +158,26 @@ def test_the_range_of_sizes_that_run_is_told_and_the_one_with_nothing_cropped_ch
     assert "28 to 31" in str(signature)
 
 
+def oblong(numbers: int, **options: Any) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, **options), nn.ReLU(), nn.MaxPool2d(8), nn.Flatten(), nn.Linear(4 * numbers, 2))
+
+
+def test_pairs_of_unequal_sides_that_run_are_told_where_no_square_does() -> None:
+    signature = infer(oblong(6 * 8))
+    assert signature.inputs[0].shape == ("batch", 3, "height", "width")
+    (note,) = signature.notes
+    pairs = [tuple(map(int, pair.split("×"))) for pair in note.partition(": ")[2].partition(" run")[0].split(", ")]
+    assert (48, 64) in pairs and (64, 48) in pairs and "example=" in note
+    for height, width in pairs:
+        oblong(6 * 8)(torch.zeros(1, 3, height, width))
+
+
+def test_the_only_pair_of_unequal_sides_is_the_shape() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, (24, 32), stride=(24, 32)), nn.Flatten(), nn.Linear(2 * 7 * 13, 2))
+    (image,) = infer(network).inputs
+    assert image.shape == ("batch", 1, 320, 224)
+
+
 @pytest.mark.parametrize(
     ("factory", "low"), [(lambda: nn.Conv2d(3, 8, 7), 7), (lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.MaxPool2d(2)), 4)]
 )

@@ -166,16 +166,18 @@ class _WithoutFills(TorchFunctionMode):
     ) -> Any:
         named = kwargs or {}
         name = getattr(func, "__name__", "")
-        filled = args[0] if args else named.get("tensor")
-        target = filled if name in FILLS else named.get("out")
-        if isinstance(target, Tensor) and target.is_meta:
-            return target
-        if self.bound is not None and name in FACTORIES:
+        if name in FILLS:
+            filled = args[0] if args else named.get("tensor")
+            if isinstance(filled, Tensor) and filled.is_meta:
+                return filled
+        elif self.bound is not None and name in FACTORIES:
             weightless = func(*args, **{**named, "device": "meta"})
             if weightless.numel() > self.bound.numbers:
                 raise TooManyParameters(f"a tensor of {weightless.numel():,} numbers")
             if name == "empty" and named.get("device") is None:
                 return weightless  # a trial keeps nothing but shapes, and asking the system for memory is most of its cost
+        elif named and isinstance(named.get("out"), Tensor) and named["out"].is_meta:
+            return named["out"]
         return func(*args, **named)
 
 

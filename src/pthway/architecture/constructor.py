@@ -4,22 +4,19 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from enum import Enum
 from typing import Any, Final
 
 from pthway.architecture.match import Architecture
 from pthway.errors import UsageError
 
 REQUIRED: Final = inspect.Parameter.empty
-
-
-class Kind(Enum):
-    """What values an argument takes, as far as annotation and default tell."""
-
-    INTEGER = "an integer"
-    BOOLEAN = "true or false"
-    UNKNOWN = "neither annotated nor given a default"
-    OTHER = "not an integer"
+NEVER_TRIED: Final = frozenset(
+    {
+        "pretrained", "weights", "weights_backbone", "progress", "device", "dtype", "download", "checkpoint", "checkpoint_path", "ckpt",
+        "ckpt_path", "path", "root", "url", "cache_dir", "init_weights", "verbose", "pretrained_backbone",
+    }
+)  # fmt: skip
+"""Arguments whose other values fetch or print something, and build the same network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +24,6 @@ class Parameter:
     """One argument of a constructor."""
 
     name: str
-    kind: Kind
     default: object
     """`REQUIRED` where the author gives none."""
 
@@ -53,23 +49,11 @@ def read_constructor(factory: Callable[..., Any]) -> Constructor:
     except (ValueError, TypeError):
         return Constructor({}, open=True)
     named = {
-        name: Parameter(name, _kind(parameter), parameter.default)
+        name: Parameter(name, parameter.default)
         for name, parameter in signature.parameters.items()
         if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     }
     return Constructor(named, any(each.kind is each.VAR_KEYWORD for each in signature.parameters.values()))
-
-
-def _kind(parameter: inspect.Parameter) -> Kind:
-    if parameter.kind is parameter.POSITIONAL_ONLY:
-        return Kind.OTHER
-    annotation = getattr(parameter.annotation, "__name__", str(parameter.annotation))
-    if isinstance(parameter.default, bool) or (parameter.default is REQUIRED and annotation == "bool"):
-        return Kind.BOOLEAN
-    if type(parameter.default) is int or (parameter.default is REQUIRED and annotation == "int"):
-        return Kind.INTEGER
-    unknown = parameter.default is REQUIRED and parameter.annotation is inspect.Parameter.empty
-    return Kind.UNKNOWN if unknown else Kind.OTHER
 
 
 def refuse_unknown(architecture: Architecture, constructor: Constructor, given: Mapping[str, object]) -> None:

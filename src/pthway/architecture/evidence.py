@@ -5,12 +5,13 @@ from fractions import Fraction
 
 from pthway.architecture.difference import Shaped
 from pthway.architecture.probe import Variation
+from pthway.architecture.slots import Number, Slot
 from pthway.architecture.trace import CHILDREN, PRESENT, Feature, features
 
 
-def evidence(name: str, value: int, variations: Mapping[str, Variation], found: Mapping[str, Shaped]) -> str:
+def evidence(name: Slot, number: Number, variations: Mapping[str, Variation], found: Mapping[str, Shaped]) -> str:
     """Return the plainest size that shows *name*, such as ``fc1.weight is [128, 784]: dimension 1 is input_size``."""
-    slopes = variations[name].slopes
+    slopes, value = variations[name].slopes, Fraction(number).limit_denominator(1000)
     sizes = features(found)
     others = [each.slopes for other, each in variations.items() if other != name]
     place = {feature: position for position, feature in enumerate(sizes)}

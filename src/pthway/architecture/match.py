@@ -13,6 +13,8 @@ class Origin(StrEnum):
     """Where the value of a constructor argument came from."""
 
     GIVEN = "given"
+    STORED = "stored"
+    """The file's own hyper-parameters say so, and the weights fit with it."""
     SOLVED = "solved"
     DEFAULT = "default"
 
@@ -29,6 +31,8 @@ class Argument:
     caller passed the value."""
     because: str
     """The evidence in words, such as ``fc1.weight is [128, 784]: dimension 1 is input_size``."""
+    parts: Mapping[str, "Argument"] = field(default_factory=dict)
+    """What a list or configuration is made of, by slot (``layers[2]``, ``config.width``), each with its own evidence."""
 
     def __str__(self) -> str:
         return f"{self.name}={self.value!r}  {self.origin}: {self.because}"
@@ -61,8 +65,22 @@ class Match:
     """How many times the architecture was instantiated on the meta device to find this out."""
     difference: Difference = field(default_factory=Difference)
     """What does not fit (nothing, unless a partial match was asked for) and which absent keys were tolerated."""
+    others: tuple[Mapping[str, object], ...] = ()
+    """Other arguments with which every key and shape fits; they lie further from the usual values."""
 
     @property
     def call(self) -> dict[str, object]:
         """The arguments to construct with: those given and those solved; defaults are left to the author."""
         return {name: each.value for name, each in self.arguments.items() if each.origin is not Origin.DEFAULT}
+
+    @property
+    def leaves(self) -> dict[str, Argument]:
+        """Every argument that has no parts, and every part of the others, by slot."""
+        found: dict[str, Argument] = {}
+        waiting = list(self.arguments.values())
+        while waiting:
+            argument = waiting.pop(0)
+            waiting = [*argument.parts.values(), *waiting]
+            if not argument.parts:
+                found[argument.name] = argument
+        return found

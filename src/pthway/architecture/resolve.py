@@ -7,8 +7,8 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from threading import RLock
@@ -48,6 +48,21 @@ def resolve(architecture: str | Path | Callable[..., Any]) -> Architecture:
         module = _import_package(where, name, text)
         found = _attribute(module, name, text)
     return Architecture(text, _checked(found, text), _source(found))
+
+
+def resolve_in(folders: Sequence[Path], text: str) -> Architecture:
+    """Return the class that *text* names, with *folders* and the package of the file importable meanwhile. Raises as `resolve` does."""
+    with _importing, ExitStack() as importable:
+        for folder in folders:
+            for root in dict.fromkeys((folder.absolute(), _above_package(folder.absolute()))):
+                importable.enter_context(_beside(root))
+        return resolve(text)
+
+
+def _above_package(folder: Path) -> Path:
+    while (folder / "__init__.py").is_file():
+        folder = folder.parent
+    return folder
 
 
 def _split(text: str) -> tuple[str, str]:

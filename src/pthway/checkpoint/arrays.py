@@ -44,10 +44,10 @@ def array(container: Container, spec: AnyTensor, name: str) -> Array:
     if spec.elements == 0:
         return np.empty(spec.shape, kind)
     buffer, start = container.storage(spec.storage), spec.offset * kind.itemsize
-    strides = tuple(step * kind.itemsize for step in spec.stride)
-    view: Array = np.ndarray(spec.shape, kind, buffer, start, strides)
+    view: Array = np.ndarray(spec.shape, kind, buffer, start, spec.steps)
     if spec.dtype == "bool":
-        check_booleans(np.ndarray(spec.shape, np.uint8, buffer, start, strides), name)
+        once = tuple(size if step else 1 for size, step in zip(spec.shape, spec.steps, strict=True))
+        check_booleans(np.ndarray(once, np.uint8, buffer, start, spec.steps), name)
     if spec.conjugate:
         view = np.conj(view)
     if spec.negative:

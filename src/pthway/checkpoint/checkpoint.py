@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, final
 
 from pthway import _lazy
 from pthway.checkpoint import noted
-from pthway.checkpoint.plain import plain
+from pthway.checkpoint.collector import collector_paused
+from pthway.checkpoint.plain import Plain
 from pthway.checkpoint.prefixes import unwrapped
 from pthway.checkpoint.safety import Safety, judge
 from pthway.checkpoint.state_dicts import StateDict, find, module_versions
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pthway.checkpoint.convert import Converted, Precision
-    from pthway.checkpoint.writing.transfer import Progress
+    from pthway.checkpoint.meter import Progress
 
 
 @final
@@ -153,7 +154,13 @@ class Checkpoint:
         text: str = _lazy.load("pthway.checkpoint.summary:summary")(self)
         return text
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows; like ``str``, it reads none of the weights' bytes."""
+        text: str = _lazy.load("pthway.checkpoint.page.notebook:notebook")(self)
+        return text
 
+
+@collector_paused
 def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Open a weights file without torch and without executing anything in it.
 
@@ -168,7 +175,8 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     if (versions := module_versions(noted.read(beside, noted.METADATA))) is not None:
         del beside[noted.METADATA]
         found = [state._replace(metadata=state.metadata or versions) for state in found]
-    extras |= {name: plain(value) for name, value in beside.items() if name not in extras}
+    shown = Plain()
+    extras |= {name: shown.of(value) for name, value in beside.items() if name not in extras}
     return Checkpoint(container, tuple(unwrapped(state) for state in found), extras, judge(container.parts))
 
 

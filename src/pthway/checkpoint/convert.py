@@ -9,12 +9,14 @@ from typing import Final, NamedTuple
 
 from pthway.checkpoint import noted
 from pthway.checkpoint.checkpoint import Checkpoint
+from pthway.checkpoint.meter import Progress
 from pthway.checkpoint.state_dicts import StateDict
 from pthway.checkpoint.writing import npz, safetensors, state_dict
 from pthway.checkpoint.writing.layout import Block, Layout
+from pthway.checkpoint.writing.new_file import destination
 from pthway.checkpoint.writing.sharing import Shared, groups
-from pthway.checkpoint.writing.transfer import Progress, transfer
-from pthway.errors import Unrepresentable, UsageError
+from pthway.checkpoint.writing.transfer import transfer
+from pthway.errors import NoWeights, Unrepresentable, UsageError
 from pthway.formats.tensors import DTYPES, TensorSpec
 
 SHOWN: Final = 4
@@ -88,6 +90,10 @@ def convert(
     target = ENDINGS[place.suffix.lower()]
     state = checkpoint.choose(weights)
     tensors = _strided(state)
+    if not tensors:
+        raise NoWeights(
+            f"{state.path or checkpoint.path} has no tensors.", "A file without weights would be of no use.", "Choose other weights."
+        )
     dtypes = {name: _dtype(name, spec, target, precision) for name, spec in tensors.items()}
     shared = groups(tensors)
     kept, left_behind = ({}, tuple(checkpoint.extras)) if target is Target.NPZ else noted.fitting(checkpoint.extras)
@@ -114,14 +120,7 @@ def _place(checkpoint: Checkpoint, path: Path) -> Path:
         raise UsageError(
             f"{path} does not end in a format.", f"The formats are {', '.join(ENDINGS)}.", f"{path.with_suffix('.safetensors')}"
         )
-    place = path.resolve()  # a symbolic link stays, and what it points to is replaced
-    if place.exists() and place.samefile(checkpoint.path):
-        raise UsageError(f"{path} is the file that is read.", "Weights are never overwritten in place.", "Choose another name.")
-    if place.exists() and not place.is_file():
-        raise UsageError(f"{path} is no regular file.", "A file is replaced only by a file.", "Choose another name.")
-    if not place.parent.is_dir():
-        raise UsageError(f"The folder {place.parent} does not exist.", "It is not created.", f"mkdir -p {place.parent}")
-    return place
+    return destination(path, checkpoint.container)
 
 
 def _strided(state: StateDict) -> dict[str, TensorSpec]:

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from pthway.checkpoint.plain import plain
-from pthway.errors import CorruptFile, LimitExceeded
+from pthway.checkpoint.plain import Plain
+from pthway.errors import CorruptFile
 from pthway.formats import limits
+from pthway.formats.names import Names
+from pthway.formats.steps import Steps
 from pthway.formats.tensors import AnyTensor, CompositeSpec, TensorSpec
 from pthway.formats.values import Opaque, PickledDict, PickledSet
 
@@ -26,9 +28,15 @@ class Module(NamedTuple):
     state: PickledDict
     """Its ``__dict__``."""
 
-    def attributes(self) -> dict[str, object]:
-        """What its class set on it, such as ``stride`` and ``eps``, as plain data."""
-        return {str(name): plain(value, 4) for name, value in self.state.pairs if name not in _BOOKKEEPING}
+    def attributes(self, shown: Plain) -> dict[str, object]:
+        """What its class set on it, such as ``stride`` and ``eps``, as plain data, as far as *shown* goes for all modules."""
+        named = ((name, value) for name, value in self.state.pairs if isinstance(name, str) and name not in _BOOKKEEPING)
+        return {name[: limits.MAX_KEY_LENGTH]: shown.of(value, 4) for name, value in named}
+
+    def buffers(self) -> frozenset[str]:
+        """The names of its own buffers; its other tensors are parameters."""
+        held = self.state.get("_buffers")
+        return frozenset(name for name in held if isinstance(name, str)) if isinstance(held, PickledDict) else frozenset()
 
 
 def pickled_module(value: object) -> Module | None:
@@ -36,7 +44,7 @@ def pickled_module(value: object) -> Module | None:
     if isinstance(value, Opaque) and isinstance(value.state, PickledDict):
         names = {key for key in value.state if isinstance(key, str)}
         if {"_parameters", "_modules", "_buffers"} <= names:
-            return Module(str(value.call), value.state)
+            return Module(value.name, value.state)
     return None
 
 
@@ -45,51 +53,41 @@ def module_tree(root: Module) -> dict[str, Module]:
 
     Raises `CorruptFile` for a module inside itself, `LimitExceeded` for a tree that no network has.
     """
-    return dict(_walk(root, "", (), _Count()))
+    return dict(_walk(root, "", (), Steps(), Names()))
 
 
 def module_tensors(modules: dict[str, Module]) -> list[tuple[str, AnyTensor]]:
     """What ``state_dict()`` of the root would hold: parameters and persistent buffers by path, in torch's order."""
-    return [entry for path, held in modules.items() for entry in _own(f"{path}." if path else "", held.state)]
+    names = Names()
+    return [entry for path, held in modules.items() for entry in _own(f"{path}." if path else "", held.state, names)]
 
 
-class _Count:
-    """Counts modules: one that stands at several places is counted, and read, at each of them, as torch does."""
-
-    def __init__(self) -> None:
-        self.modules = 0
-
-    def add(self) -> None:
-        self.modules += 1
-        if self.modules > limits.MAX_MODULES:
-            raise LimitExceeded(
-                f"The pickled module has more than {limits.MAX_MODULES:,} modules.",
-                "The largest networks have some ten thousand.",
-                "Check where the file came from.",
-            )
-
-
-def _walk(held: Module, path: str, above: tuple[int, ...], count: _Count) -> Iterator[tuple[str, Module]]:
-    if id(held.state) in above or len(above) > limits.MAX_DEPTH:
+def _walk(held: Module, path: str, above: tuple[int, ...], steps: Steps, names: Names) -> Iterator[tuple[str, Module]]:
+    if id(held.state) in above:
         raise CorruptFile(
-            f"The module at {path[:100]!a} is inside itself, or more than {limits.MAX_DEPTH} deep.",
+            f"The module at {path[:100]!a} is inside itself.",
             "Module trees are under 50 deep and have an end.",
             "Check where the file came from.",
         )
-    count.add()
+    steps.enter(len(above))
+    names.look(len(held.state))
     yield path, held
     children = held.state.get("_modules")
     for name, value in children.pairs if isinstance(children, PickledDict) else ():
         child = pickled_module(value)
         if isinstance(name, str) and child is not None:
-            yield from _walk(child, f"{path}.{name}" if path else name, (*above, id(held.state)), count)
+            yield from _walk(child, names.join(f"{path}." if path else "", name), (*above, id(held.state)), steps, names)
 
 
-def _own(prefix: str, state: PickledDict) -> Iterator[tuple[str, AnyTensor]]:
+def _own(prefix: str, state: PickledDict, names: Names) -> Iterator[tuple[str, AnyTensor]]:
     volatile = state.get("_non_persistent_buffers_set")
-    skipped = {name for name in volatile.members if isinstance(name, str)} if isinstance(volatile, PickledSet) else set()
+    members = volatile.members if isinstance(volatile, PickledSet) else []
+    names.look(len(state) + len(members))
+    skipped = {name for name in members if isinstance(name, str)}
     for group in ("_parameters", "_buffers"):
         held = state.get(group)
-        for name, value in held.pairs if isinstance(held, PickledDict) else ():
+        pairs = held.pairs if isinstance(held, PickledDict) else []
+        names.look(len(pairs))
+        for name, value in pairs:
             if isinstance(name, str) and isinstance(value, TensorSpec | CompositeSpec) and not (group == "_buffers" and name in skipped):
-                yield prefix + name, value
+                yield names.join(prefix, name), value

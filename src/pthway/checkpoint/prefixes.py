@@ -5,7 +5,8 @@ from itertools import takewhile
 from typing import Final
 
 from pthway.checkpoint.state_dicts import Rename, StateDict
-from pthway.errors import UsageError
+from pthway.errors import LimitExceeded, UsageError
+from pthway.formats import limits
 
 WRAPPERS: Final = {
     "module.": "torch.nn.DataParallel, DistributedDataParallel or AveragedModel",
@@ -29,6 +30,12 @@ def unwrapped(state: StateDict) -> StateDict:
     """*state* with the prefixes of wrappers undone. Raises `CorruptFile` when two names would become one."""
     state = _without_counter(state)
     while rule := _wrapper(state):
+        if len(state.renames) >= limits.MAX_WRAPPERS:
+            raise LimitExceeded(
+                f"The names begin with more than {limits.MAX_WRAPPERS} wrappers.",
+                "Honest ones have up to three.",
+                "Check the file's origin.",
+            )
         state = without_prefix(state, rule.prefix, rule.because)
     for inner, writer in INNER.items():
         count = sum(f".{inner}" in f".{name}" for name in state.tensors)

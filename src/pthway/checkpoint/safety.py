@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from pthway.errors import UnsafeFile
 from pthway.formats.parts import Parts
+from pthway.formats.pickle_machine import present
+from pthway.formats.rebuild import is_structural
 from pthway.formats.values import Call
 
 
@@ -17,7 +19,7 @@ class Verdict(StrEnum):
     PLAIN = "plain"
     """Tensors, containers, numbers and texts."""
     DESCRIPTIVE = "descriptive"
-    """Carries objects of classes as data; nothing has to run to get the weights."""
+    """Carries objects of classes as data, or only names some; nothing has to run to get the weights."""
     RUNS_CODE = "would run code"
     """Python's pickle would call what is named."""
 
@@ -35,7 +37,8 @@ class Safety(NamedTuple):
                 return "plain: tensors and data, nothing that runs"
             case Verdict.DESCRIPTIVE:
                 shown = ", ".join(self.classes[:3]) + (", …" if len(self.classes) > 3 else "")  # noqa: PLR2004  # names shown
-                return f"descriptive: carries objects of {len(self.classes)} classes as data ({shown}); nothing was run"
+                count = "a class or function" if len(self.classes) == 1 else f"{len(self.classes)} classes or functions"
+                return f"descriptive: names {count} that weights do not need ({shown}); nothing was run"
             case Verdict.RUNS_CODE:
                 shown = "; ".join(str(call) for call in self.calls[:3])
                 return f"would run code: {shown}{'; …' if len(self.calls) > 3 else ''} — not executed here"  # noqa: PLR2004
@@ -43,7 +46,9 @@ class Safety(NamedTuple):
 
 def judge(parts: Parts) -> Safety:
     """The verdict on what the file's pickles hold."""
-    classes = tuple(ascii(str(kind))[1:-1] for kind in parts.classes)
+    called = {call.target for call in parts.calls}
+    named = [name for name in parts.globals if not is_structural(present(name)) and str(name) not in called]
+    classes = tuple(ascii(str(kind))[1:-1] for kind in dict.fromkeys((*parts.classes, *map(present, named))))
     verdict = Verdict.RUNS_CODE if parts.calls else Verdict.DESCRIPTIVE if classes else Verdict.PLAIN
     return Safety(verdict, parts.calls, classes)
 

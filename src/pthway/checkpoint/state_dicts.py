@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeVar
 
 from pthway.checkpoint.modules import Module, module_tensors, module_tree, pickled_module
-from pthway.checkpoint.plain import MAX_SHOWN, plain
+from pthway.checkpoint.plain import MAX_SHOWN, Plain
 from pthway.errors import CorruptFile, LimitExceeded
 from pthway.formats import limits
 from pthway.formats.tensors import AnyTensor, CompositeSpec, TensorSpec
@@ -112,6 +112,8 @@ def find(root: object) -> tuple[list[StateDict], dict[str, object]]:
     """The state dicts in *root* in file order, and everything else as plain data by its path."""
     finder = _Finder()
     finder.walk(root, "", 0)
+    if finder.hidden:
+        finder.rest["…"] = f"{finder.hidden:,} more"
     return _plausible(finder.found, finder.rest)
 
 
@@ -120,56 +122,121 @@ class _Finder:
 
     def __init__(self) -> None:
         self.seen: dict[int, str] = {}
+        self.flat: set[int] = set()
+        """Lists that hold neither dictionaries nor objects."""
         self.found: list[StateDict] = []
         self.rest: dict[str, object] = {}
+        self.hidden = 0
+        """How much is not in *rest*, which is full."""
+        self.plain = Plain()
+        self.noted: dict[int, Mapping[str, Mapping[str, object]] | None] = {}
+        """What was read of each ``_metadata``, which several state dicts may share."""
 
-    def walk(self, value: object, path: str, depth: int) -> None:
-        """Collect the state dicts at and below *value*; the rest is noted under its path."""
-        module = pickled_module(value)
-        if depth > limits.MAX_DEPTH:
-            self.rest[path] = "<nested too deep to be looked at>"
-        elif id(value) in self.seen:
-            self.rest[path] = f"<the same object as {self.seen[id(value)] or 'the file'}>"
-        elif module:
+    def note(self, path: str, value: object, depth: int = 8) -> None:
+        """Keep what is not weights under its path, as plain data."""
+        self.plain.left -= len(path)
+        shown = self.plain.of(value, depth)
+        if self.plain.left < 0:
+            self.hidden += 1
+        else:
+            self.rest[path] = shown
+
+    def add(self, state: StateDict) -> None:
+        """Keep a state dict. Raises `LimitExceeded`."""
+        self.found.append(state)
+        if len(self.found) > limits.MAX_STATE_DICTS:
+            raise LimitExceeded(
+                f"The file holds more than {limits.MAX_STATE_DICTS:,} dictionaries of tensors.",
+                "Honest ones hold one of each network, and one of each parameter for an optimizer.",
+                "Check the file's origin.",
+            )
+
+    def below(self, path: str, key: object) -> str:
+        """The path of an entry."""
+        name = key[: limits.MAX_KEY_LENGTH] if isinstance(key, str) else str(self.plain.of(key, 2))
+        return f"{path}.{name}" if path else name
+
+    def walk(self, value: object, path: str, depth: int) -> int:
+        """Collect the state dicts at and below *value*, and note the rest; the number of tensors of the largest."""
+        if depth > limits.MAX_DEPTH or len(path) > limits.MAX_PATH:
+            self.note(path[: limits.MAX_PATH], "<nested too deep to be looked at>")
+        elif isinstance(value, PickledDict | Opaque) and id(value) in self.seen:
+            self.note(path, f"<the same object as {self.seen[id(value)] or 'the file'}>")
+        elif isinstance(value, Opaque) and isinstance(value.state, PickledDict) and id(value.state) in self.seen:
+            self.note(path, f"<an object like {self.seen[id(value.state)] or 'the file'}>")
+        elif module := pickled_module(value):
             self.seen[id(value)] = path
             tree = module_tree(module)
-            self.found.append(_state_dict(path, module_tensors(tree), {}, modules=tree))
+            self.add(_state_dict(path, module_tensors(tree), {}, modules=tree))
+            return len(self.found[-1].tensors)
         elif path and _NOT_WEIGHTS.search(path.rpartition(".")[2]):
-            self.rest[path] = plain(value, 4)
+            self.note(path, value, 4)
         elif isinstance(value, PickledDict):
             self.seen[id(value)] = path
-            self.walk_dictionary(value, path, depth)
-        elif isinstance(value, Opaque) and isinstance(value.state, PickledDict) and holds_tensors(value.state, depth):
-            self.seen[id(value)] = path
-            self.walk_dictionary(value.state, path, depth)
-        elif is_sequence(value) and any(isinstance(entry, PickledDict | Opaque) for entry in value[:MAX_SHOWN]):
-            self.seen[id(value)] = path
-            for index, entry in enumerate(value[:MAX_SHOWN]):
-                self.walk(entry, f"{path}.{index}" if path else str(index), depth + 1)
+            return self.walk_dictionary(value, path, depth)
+        elif isinstance(value, Opaque):
+            self.seen[id(value)] = self.seen[id(value.state)] = path
+            if isinstance(value.state, PickledDict) and holds_tensors(value.state, depth):
+                return self.walk_dictionary(value.state, path, depth)
+            self.note(path or "(the file)", value)
+        elif is_sequence(value) and self.holds_dictionaries(value):
+            return max([self.walk(entry, self.below(path, str(index)), depth + 1) for index, entry in enumerate(value[:MAX_SHOWN])])
         else:
-            self.rest[path or "(the file)"] = plain(value)
+            self.note(path or "(the file)", value)
+        return 0
 
-    def walk_dictionary(self, value: PickledDict, path: str, depth: int) -> None:
+    def holds_dictionaries(self, value: list[object] | tuple[object, ...]) -> bool:
+        """Whether a list that was not walked yet holds dictionaries or objects."""
+        if id(value) in self.flat:
+            return False
+        self.flat.add(id(value))
+        return any(isinstance(entry, PickledDict | Opaque) for entry in value[:MAX_SHOWN])
+
+    def walk_dictionary(self, value: PickledDict, path: str, depth: int) -> int:
         """Collect below a dictionary first: if nothing larger is found there, its own tensors are the state dict."""
         own = [(key, tensor) for key, tensor in value.pairs if isinstance(key, str) and isinstance(tensor, TensorSpec | CompositeSpec)]
         before = len(self.found)
-        inside = f"{path}." if path else ""
+        largest = 0
         for key, entry in value.pairs:
             if not isinstance(entry, TensorSpec | CompositeSpec):
-                self.walk(entry, f"{inside}{key if isinstance(key, str) else plain(key, 2)}", depth + 1)
+                largest = max(largest, self.walk(entry, self.below(path, key), depth + 1))
             elif not isinstance(key, str):
-                self.rest[f"{inside}{plain(key, 2)}"] = plain(entry)
-        below = max((len(state.tensors) for state in self.found[before:]), default=0)
-        if len(own) > below:
-            names = {key for key, _ in own}
-            left_out = {key: "not a tensor" for key in value if isinstance(key, str) and key not in names}
+                self.note(self.below(path, key), entry)
+        if len(own) > largest:
+            left_out = self.left_out(value, path)
             for state in self.found[before:]:
                 left_out[state.path] = f"{len(state.tensors)} tensors in a dictionary of their own"
             del self.found[before:]
             noted = value.state.get("_metadata") if isinstance(value.state, PickledDict) else None
-            self.found.append(_state_dict(path, own, left_out, metadata=module_versions(noted)))
-        else:
-            self.rest.update({f"{inside}{key}": plain(tensor) for key, tensor in own})
+            versions = self.versions(noted)
+            if noted is not None and versions is None:
+                left_out["_metadata"] = "not what Module.state_dict() notes of its modules"
+            self.add(_state_dict(path, own, left_out, metadata=versions))
+            return len(own)
+        for key, tensor in own:
+            self.note(self.below(path, key), tensor)
+        return largest
+
+    def versions(self, noted: object) -> Mapping[str, Mapping[str, object]] | None:
+        """What is noted of each module, read once."""
+        if id(noted) not in self.noted:
+            self.noted[id(noted)] = module_versions(noted)
+        return self.noted[id(noted)]
+
+    def left_out(self, value: PickledDict, path: str) -> dict[str, str]:
+        """What a state dict holds beside its tensors. Raises `CorruptFile` for a tensor whose name is no text: it could not be loaded."""
+        left_out = {}
+        for key, entry in value.pairs:
+            shown = key if isinstance(key, str) else str(self.plain.of(key, 2))
+            if not isinstance(entry, TensorSpec | CompositeSpec):
+                left_out[shown] = "not a tensor"
+            elif not isinstance(key, str):
+                raise CorruptFile(
+                    f"The state dict {path or 'of the file'} holds a tensor under a key that is no text: {shown[:80]}.",
+                    "The others have names, and this one belongs to no part of a network.",
+                    "Save the state dict again, with a name for every tensor.",
+                )
+        return left_out
 
 
 def holds_tensors(value: PickledDict, depth: int) -> bool:
@@ -192,6 +259,12 @@ def _state_dict(
             "Python would keep the last one without a word; which one was meant cannot be known.",
             "Save the state dict again.",
         )
+    if sum(map(len, tensors)) > limits.MAX_NAME_CHARACTERS:
+        raise LimitExceeded(
+            f"The names of {path or 'the state dict'} are too long together.",
+            f"At most {limits.MAX_NAME_CHARACTERS:,} characters are read; 100,000 tensors need about 10 million.",
+            "Check the file's origin.",
+        )
     longest = max(tensors, key=len, default="")
     if len(longest) > limits.MAX_KEY_LENGTH:
         raise LimitExceeded(
@@ -202,9 +275,14 @@ def _state_dict(
 
 def module_versions(noted: object) -> Mapping[str, Mapping[str, object]] | None:
     """What ``Module.state_dict()`` notes of each module in its ``_metadata``; None for anything else."""
-    if not isinstance(noted, PickledDict):
+    if not isinstance(noted, PickledDict) or len(noted) > limits.MAX_MODULES:
         return None
-    entries = ((path, plain(of, 2)) for path, of in noted.pairs if isinstance(path, str))
+    shown = Plain()
+    entries = [(path, shown.of(of, 2)) for path, of in noted.pairs if isinstance(path, str)]
+    if shown.left < 0:
+        raise LimitExceeded(
+            "The notes on the modules of a state dict are too long.", "Each holds a version number.", "Check the file's origin."
+        )
     return {path: of for path, of in entries if isinstance(of, dict)}
 
 
@@ -212,9 +290,11 @@ def _plausible(found: list[StateDict], rest: dict[str, object]) -> tuple[list[St
     """State dicts under keys that name weights, and others only where they are as large."""
     known = [state for state in found if _known(state)]
     bar = _COMPETES * max((len(state.tensors) for state in known), default=0)
-    chosen = [state for state in found if _known(state) or len(state.tensors) >= max(bar, 1)]
+    chosen = []
     for state in found:
-        if state not in chosen:
+        if _known(state) or len(state.tensors) >= max(bar, 1):
+            chosen.append(state)
+        else:
             rest[state.path] = f"<{len(state.tensors)} tensors, beside the weights>"
     return chosen, rest
 

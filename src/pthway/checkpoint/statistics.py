@@ -9,6 +9,8 @@ import numpy as np
 
 from pthway.checkpoint.arrays import NUMPY_TYPES, Array
 from pthway.checkpoint.casting import change
+from pthway.checkpoint.histogram import Binning, Histogram
+from pthway.checkpoint.meter import Meter, Progress
 from pthway.checkpoint.streams import Reading, check_booleans, feed
 from pthway.formats import Container
 from pthway.formats.tensors import AnyTensor, TensorSpec
@@ -27,16 +29,21 @@ class Statistics(NamedTuple):
     nan: int
     infinite: int
     zeros: int
+    histogram: Histogram | None = None
+    """Of the finite numbers, if it was asked for; None for complex tensors."""
 
 
-def statistics(container: Container, tensors: Mapping[str, AnyTensor]) -> dict[str, Statistics]:
+def statistics(
+    container: Container, tensors: Mapping[str, AnyTensor], *, histograms: bool = False, progress: Progress | None = None
+) -> dict[str, Statistics]:
     """Statistics of every dense tensor of a type that numpy has; the others are not in the answer.
 
     Every number is read, and checksums are compared on the way. Sums are kept in twice the precision of float32, and in the machine's
-    longest type for wider numbers. Raises `CorruptFile`.
+    longest type for wider numbers. *progress* is told the bytes of tensors that are read. Raises `CorruptFile`.
     """
     dense = {name: spec for name, spec in tensors.items() if isinstance(spec, TensorSpec) and spec.dtype in NUMPY_TYPES}
-    sums = {name: _Sums(name, spec) for name, spec in dense.items()}
+    meter = Meter(sum(spec.nbytes for spec in dense.values()), progress)
+    sums = {name: _Sums(name, spec, meter, Binning() if histograms else None) for name, spec in dense.items()}
     feed(container, [Reading(spec, sums[name].take) for name, spec in dense.items()], Path(gettempdir()))
     return {name: of.result() for name, of in sums.items()}
 
@@ -44,8 +51,8 @@ def statistics(container: Container, tensors: Mapping[str, AnyTensor]) -> dict[s
 class _Sums:
     """What has been seen of one tensor; parts are joined as Chan, Golub and LeVeque do, so that nothing large cancels."""
 
-    def __init__(self, name: str, spec: TensorSpec) -> None:
-        self.name = name
+    def __init__(self, name: str, spec: TensorSpec, meter: Meter, binning: Binning | None) -> None:
+        self.name, self.meter, self.binning = name, meter, binning
         self.kind = NUMPY_TYPES[spec.dtype]
         self.resolve = change(spec, spec.dtype, name) if spec.conjugate or spec.negative else None
         self.wide = _wide(self.kind)
@@ -72,6 +79,7 @@ class _Sums:
                 numbers = numbers[finite]
         if numbers.size:
             self.join(numbers)
+        self.meter.add(len(piece))
 
     def join(self, numbers: Array) -> None:
         """Add finite numbers."""
@@ -79,6 +87,8 @@ class _Sums:
             low, high = numbers.min().item(), numbers.max().item()
             self.smallest = low if self.smallest is None else min(self.smallest, low)
             self.largest = high if self.largest is None else max(self.largest, high)
+            if self.binning is not None:
+                self.binning.add(numbers, low, high)
         wide = numbers.astype(self.wide)
         mean = wide.mean()
         wide -= mean
@@ -94,7 +104,8 @@ class _Sums:
         plain = complex if self.wide.kind == "c" else float
         mean = plain(self.mean) if self.count else None
         std = float(np.sqrt(self.spread / self.count)) if self.count else None
-        return Statistics(self.smallest, self.largest, mean, std, self.nan, self.infinite, self.zeros)
+        histogram = self.binning.result() if self.binning else None
+        return Statistics(self.smallest, self.largest, mean, std, self.nan, self.infinite, self.zeros, histogram)
 
 
 def _wide(kind: np.dtype[Any]) -> np.dtype[Any]:

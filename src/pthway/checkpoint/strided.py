@@ -30,7 +30,7 @@ def pieces(descriptor: int, offset: int, spec: TensorSpec) -> Iterator[memoryvie
     if not spec.elements:
         return
     width = DTYPES[spec.dtype]
-    steps = tuple(step * width for step in spec.stride)
+    steps = spec.steps
     for index, shape in _blocks(spec.shape):
         piece: Array = np.empty(shape, _BITS[width])
         begin = spec.offset * width + sum(at * step for at, step in zip(index, steps, strict=True))

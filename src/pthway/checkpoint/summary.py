@@ -112,7 +112,8 @@ def facts(checkpoint: Checkpoint) -> list[tuple[str, str]]:
     rows += [("also holds", shown(f"{path}: {_words(value)}")) for path, value in list(checkpoint.extras.items())[:12]]
     if len(checkpoint.extras) > 12:  # noqa: PLR2004  # lines shown
         rows.append(("also holds", f"… {len(checkpoint.extras) - 12} more (--json shows all)"))
-    return rows + [("note", note) for note in parts.notes]
+    rows += [("note", note) for note in parts.notes]
+    return [(label, shown(value)) for label, value in rows]
 
 
 def _state_facts(state: StateDict, extras: Mapping[str, object]) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Final, NamedTuple
 
+from pthway.checkpoint.plain import Plain
 from pthway.checkpoint.state_dicts import StateDict
 from pthway.formats.tensors import AnyTensor
 
@@ -58,7 +59,8 @@ def rows(state: StateDict) -> list[Row]:
         own.setdefault(path, []).append((last, spec))
         for above in _above(path):
             below.setdefault(above, []).append(spec)
-    return [_row(state, path, own.get(path, []), below[path]) for path in _ordered(list(below))]
+    shown = Plain()
+    return [_row(state, path, own.get(path, []), below[path], shown) for path in _ordered(list(below))]
 
 
 def to_depth(found: list[Row], limit: int) -> list[Row]:
@@ -68,12 +70,12 @@ def to_depth(found: list[Row], limit: int) -> list[Row]:
     return [row for row in found if row.depth <= 1] if kept is None else kept
 
 
-def _row(state: StateDict, path: str, own: list[tuple[str, AnyTensor]], below: list[AnyTensor]) -> Row:
+def _row(state: StateDict, path: str, own: list[tuple[str, AnyTensor]], below: list[AnyTensor], shown: Plain) -> Row:
     held = state.modules.get(path) if state.modules else None
     return Row(
         path=path,
         kind=held.kind if held else "",
-        attributes=held.attributes() if held else {},
+        attributes=held.attributes(shown) if held else {},
         tensors=len(below),
         elements=sum(spec.elements for spec in below),
         nbytes=sum(spec.nbytes for spec in below),

@@ -31,6 +31,13 @@ def main() -> None:
         sys.exit(0)
 
 
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError("not positive")
+    return number
+
+
 def parser() -> ArgumentParser:
     """Every command with its options."""
     root = ArgumentParser("pthway", description="From a .pth file to a prediction you can trust.")
@@ -44,6 +51,9 @@ def parser() -> ArgumentParser:
     inspect.add_argument("--modules", action="store_true", help="list every module, however many there are")
     inspect.add_argument("--tensors", action="store_true", help="list every tensor")
     inspect.add_argument("--stats", action="store_true", help="read every number: smallest, largest, mean, deviation, NaN, zeros")
+    inspect.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a page for a browser: a map of the modules, and a histogram of every tensor"
+    )
     inspect.add_argument("--json", action="store_true", help="print everything as JSON")
 
     identify = commands.add_parser("identify", help="say which network of torchvision or timm a weights file belongs to, without them")
@@ -69,6 +79,15 @@ def parser() -> ArgumentParser:
     diff.add_argument("--weights", metavar="NAME", help="which of several state dicts, in both files")
     diff.add_argument("--json", action="store_true", help="print the differences as JSON")
 
+    find = commands.add_parser("find", help="say which class of a source tree the weights belong to, without running any of it")
+    find.set_defaults(run="pthway.cli.find:run")
+    find.add_argument("file", type=Path, help="the weights file")
+    find.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="where the Python files are")
+    find.add_argument("--weights", metavar="NAME", help="which of several state dicts: ema, raw, or its path in the file")
+    find.add_argument("--top", type=_positive, default=5, metavar="N", help="how many classes to show")
+    find.add_argument("--load", action="store_true", help="import the class that fits, solve its arguments and load the weights")
+    find.add_argument("--json", action="store_true", help="print the classes as JSON")
+
     predict = commands.add_parser(
         "predict",
         help="predict with the weights of a file in the network of a class",
@@ -87,6 +106,14 @@ def parser() -> ArgumentParser:
     predict.add_argument("--std", metavar="NUMBERS", help="standard deviation of each channel of an image")
     predict.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the answers: .npy, .npz, .csv or .jsonl")
     predict.add_argument("--json", action="store_true", help="print the answers as JSON")
+
+    scaffold = commands.add_parser("scaffold", help="write a Python class that has the tensors of a file, where nobody has the class")
+    scaffold.set_defaults(run="pthway.cli.scaffold:run")
+    scaffold.add_argument("file", type=Path, help="the weights file")
+    scaffold.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the Python file to write")
+    scaffold.add_argument("--force", action="store_true", help="overwrite the Python file")
+    scaffold.add_argument("--weights", metavar="NAME", help="which of several state dicts: ema, raw, or its path in the file")
+    scaffold.add_argument("--json", action="store_true", help="print what was done as JSON")
 
     check = commands.add_parser("check", help="try a network with its weights: finite, the same twice, the same alone as in a batch")
     check.set_defaults(run="pthway.cli.check:run")

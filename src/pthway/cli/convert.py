@@ -1,10 +1,7 @@
 """``pthway convert``: the weights of a file as another kind of file, without torch and without the network's class."""
 
 from argparse import Namespace
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
-from pthway import _lazy
 from pthway.checkpoint import open_checkpoint
 from pthway.checkpoint.convert import Converted, Precision
 from pthway.checkpoint.summary import shown
@@ -15,7 +12,7 @@ def run(options: Namespace) -> int:
     """Write the chosen weights of a file to another, and say what was done."""
     precision = Precision.HALF if options.half else Precision.BFLOAT16 if options.bfloat16 else None
     checkpoint = open_checkpoint(options.file)
-    with _progress(f"writing {options.output.name}") as progress:
+    with screen.progress(f"writing {options.output.name}") as progress:
         written = checkpoint.save(options.output, weights=options.weights, precision=precision, progress=progress)
     if options.json:
         screen.write_json({**written._asdict(), "safety": str(checkpoint.safety.verdict)})
@@ -36,16 +33,3 @@ def _facts(written: Converted) -> list[tuple[str, str]]:
         rows.append(("left behind", shown(f"{', '.join(written.left_behind[:4])}{', …' if len(written.left_behind) > 4 else ''}")))  # noqa: PLR2004
     how = "still share memory" if written.shares else "share memory in the source; each was written in full"
     return rows + [("shared", shown(f"{', '.join(names[:4])}{', …' if len(names) > 4 else ''} {how}")) for names in written.shared]  # noqa: PLR2004
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Draws a bar on stderr while the block runs, if a person sees it."""
-    if not screen.person_watches():
-        yield None
-        return
-    rich = _lazy.load("rich.progress")
-    columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), rich.DownloadColumn(), rich.TransferSpeedColumn())
-    with rich.Progress(*columns, console=screen.console(_lazy.load("sys:stderr")), transient=True) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,7 +1,7 @@
 """``pthway inspect``: what a file is, without torch and without running it."""
 
 from argparse import Namespace
-from typing import Any
+from typing import Any, Final
 
 from pthway import _lazy
 from pthway.checkpoint import Checkpoint, StateDict, open_checkpoint
@@ -9,18 +9,26 @@ from pthway.checkpoint.safety import Verdict
 from pthway.checkpoint.summary import facts, listed, report, shown
 from pthway.cli import REFUSED, screen
 
+_COLUMNS: Final = ("smallest", "largest", "mean", "std", "nan", "infinite", "zeros")
+"""The statistics that are printed."""
+
 
 def run(options: Namespace) -> int:
     """Say what a weights file is: format, origin, safety, state dicts, tensors. Nothing in it is run.
 
+    With ``--html``, which reads every number, a page is written as well; what is printed stays the same but for a line that says so.
     The exit code is 3 if loading it with Python's own pickle would run code.
     """
     checkpoint = open_checkpoint(options.file)
-    found = [_statistics(checkpoint, state) if options.stats else {} for state in checkpoint.state_dicts]
+    page = _lazy.load("pthway.checkpoint.page.document") if options.html else None
+    place = page.destination(checkpoint, options.html) if page else None
+    measured = _measured(checkpoint, histograms=page is not None) if options.stats or page else [{} for _ in checkpoint.state_dicts]
+    written = [("page", shown(f"{options.html}, {page.write(checkpoint, place, measured):,} bytes"))] if page else []
+    found = [{name: _columns(of) for name, of in state.items()} for state in measured]
     if options.json:
         screen.write_json(_with_statistics(report(checkpoint), found) if options.stats else report(checkpoint))
     else:
-        screen.facts(facts(checkpoint))
+        screen.facts(facts(checkpoint) + written)
         for state, of in zip(checkpoint.state_dicts, found, strict=True):
             if options.stats:
                 _print_statistics(checkpoint, state, of)
@@ -56,9 +64,17 @@ def _print_tensors(checkpoint: Checkpoint, state: StateDict) -> None:
     screen.table((_heading(checkpoint, state, "tensor"), "dtype", "shape", "numbers"), rows)
 
 
-def _statistics(checkpoint: Checkpoint, state: StateDict) -> dict[str, dict[str, object]]:
-    found = _lazy.load("pthway.checkpoint.statistics:statistics")(checkpoint.container, state.tensors)
-    return {name: of._asdict() for name, of in found.items()}
+def _measured(checkpoint: Checkpoint, *, histograms: bool) -> list[dict[str, Any]]:
+    """The statistics of each state dict, from one pass over its bytes, with a bar if a person waits."""
+    statistics = _lazy.load("pthway.checkpoint.statistics:statistics")
+    with screen.progress(f"reading {shown(checkpoint.path.name)}") as progress:
+        return [
+            statistics(checkpoint.container, state.tensors, histograms=histograms, progress=progress) for state in checkpoint.state_dicts
+        ]
+
+
+def _columns(of: Any) -> dict[str, object]:
+    return {column: getattr(of, column) for column in _COLUMNS}
 
 
 def _with_statistics(told: dict[str, Any], found: list[dict[str, dict[str, object]]]) -> dict[str, Any]:
@@ -68,12 +84,11 @@ def _with_statistics(told: dict[str, Any], found: list[dict[str, dict[str, objec
 
 
 def _print_statistics(checkpoint: Checkpoint, state: StateDict, found: dict[str, dict[str, object]]) -> None:
-    columns = ("smallest", "largest", "mean", "std", "nan", "infinite", "zeros")
     rows = []
     for name, spec in state.tensors.items():
         of = found.get(name, {})
-        rows.append((shown(name), spec.dtype, str(list(spec.shape)), *(_number(of.get(column)) for column in columns)))
-    screen.table((_heading(checkpoint, state, "tensor"), "dtype", "shape", *columns), rows)
+        rows.append((shown(name), spec.dtype, str(list(spec.shape)), *(_number(of.get(column)) for column in _COLUMNS)))
+    screen.table((_heading(checkpoint, state, "tensor"), "dtype", "shape", *_COLUMNS), rows)
 
 
 def _number(value: object) -> str:

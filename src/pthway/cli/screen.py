@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from pthway import _lazy
@@ -27,6 +28,12 @@ def write(text: str) -> None:
 def note(text: str) -> None:
     """One line beside the output: it goes to stderr, so that a pipe stays clean."""
     sys.stderr.write(text + "\n")
+
+
+def overwrite(text: str) -> None:
+    """One line of a terminal that says how far something is, in the place of the last; an empty *text* clears it."""
+    sys.stderr.write(f"\r\x1b[K{text}")
+    sys.stderr.flush()
 
 
 def write_json(value: object) -> None:
@@ -70,6 +77,21 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         drawn.add_row(*(text(cell) for cell in row))
     console().print(drawn)
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Draws a bar on stderr while the block runs, if a person sees it."""
+    if not person_watches():
+        yield None
+        return
+    rich = _lazy.load("rich.progress")
+    text = rich.TextColumn("{task.description}", markup=False)
+    with rich.Progress(
+        text, rich.BarColumn(), rich.DownloadColumn(), rich.TransferSpeedColumn(), console=console(sys.stderr), transient=True
+    ) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def print_error(error: PthwayError) -> None:

@@ -11,7 +11,7 @@ from io import BufferedIOBase
 from typing import BinaryIO, Final, NamedTuple
 
 from pthway import _lazy
-from pthway.errors import CorruptFile, LimitExceeded, NotWeights, TruncatedFile
+from pthway.errors import CorruptFile, EmptyFile, LimitExceeded, NotWeights, TruncatedFile
 from pthway.formats import limits, not_weights, recognise
 from pthway.formats.file_bytes import FileBytes
 from pthway.formats.parts import Parts
@@ -70,6 +70,8 @@ def _unpacked(source: FileBytes, packing: _Packing) -> Iterator[bytes]:
                 "Check where the file came from; unpack it yourself if it is honest.",
             )
         yield chunk
+    if total == 0:
+        raise EmptyFile(f"{source.path} is {packing.name} around nothing: 0 bytes.", "What was compressed was empty.", "Download it again.")
 
 
 def _chunks(source: FileBytes, packing: _Packing) -> Iterator[bytes]:

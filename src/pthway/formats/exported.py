@@ -131,6 +131,8 @@ class _Weights:
 
 def _numbers(values: object) -> tuple[int, ...]:
     """The sizes in ``[{"as_int": 2}, …]``."""
+    if isinstance(values, list) and len(values) > limits.MAX_DIMENSIONS:
+        raise ValueError(f"it has {len(values):,} dimensions")
     found = [value.get("as_int") if isinstance(value, PickledDict) else None for value in (values if isinstance(values, list) else [None])]
     if not all(type(number) is int for number in found):
         raise ValueError("a size is no number")
@@ -140,9 +142,9 @@ def _numbers(values: object) -> tuple[int, ...]:
 def _torch_version(source: FileBytes, records: Mapping[str, Record], root: str) -> str | None:
     """The release that the first program names."""
     name = next((name for name in records if name.startswith(f"{root}/models/") and name.endswith(".json")), None)
-    if name is None:
+    if name is None or records[name].size > limits.MAX_CODE_BYTES:
         return None
-    program = json_text.parse(read_record(source, records[name], limits.MAX_HEADER_BYTES), f"The record {name} of {source.path}")
+    program = json_text.parse(read_record(source, records[name], limits.MAX_CODE_BYTES), f"The record {name} of {source.path}")
     version = program.get("torch_version") if isinstance(program, PickledDict) else None
     return version[:40] if isinstance(version, str) and version.isprintable() else None
 

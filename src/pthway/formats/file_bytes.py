@@ -77,6 +77,7 @@ class FileBytes:
             yield memoryview(self.read(offset, count))
             return
         for at in range(offset, offset + count, _WINDOW):
+            self.check_unchanged()  # a mapped page that the file no longer has would end the process
             window = map_window(self.descriptor, at, min(_WINDOW, offset + count - at))
             if window is None:
                 raise self.changed()

@@ -23,10 +23,16 @@ def parse(text: bytes, named: str) -> object:
 
 def _check_amount(text: bytes, named: str) -> None:
     """Refuse before parsing what would fill the memory: a list costs thirty times the two bytes that write it."""
-    if text.count(b"{") + text.count(b"[") > limits.MAX_CONTAINERS or text.count(b",") > limits.MAX_JSON_VALUES:
+    if text.count(b"{") + text.count(b"[") > limits.MAX_JSON_CONTAINERS or text.count(b",") > limits.MAX_JSON_VALUES:
         raise LimitExceeded(
             f"{named} is JSON of {len(text):,} bytes with millions of values.",
-            f"At most {limits.MAX_CONTAINERS:,} lists and objects and {limits.MAX_JSON_VALUES:,} values are read.",
+            f"At most {limits.MAX_JSON_CONTAINERS:,} lists and objects and {limits.MAX_JSON_VALUES:,} values are read.",
+            "Check where the file came from.",
+        )
+    if len(text) > limits.MAX_WIDE_TEXT and (b"\\u" in text or not text.isascii()):
+        raise LimitExceeded(
+            f"{named} is JSON of {len(text):,} bytes that are not all ASCII.",
+            f"Above {limits.MAX_WIDE_TEXT:,} bytes only ASCII is read: another character can make it four times as large in memory.",
             "Check where the file came from.",
         )
 

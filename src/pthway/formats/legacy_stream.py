@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from pthway.errors import CorruptFile, NotWeights, TruncatedFile
-from pthway.formats.pickle_machine import Budget, Constructor, Pickled
+from pthway.formats.pickle_machine import Budget, Constructor, Pickled, describe
 from pthway.formats.pickle_stream import Pickles, Readable
-from pthway.formats.rebuild import CONSTRUCTORS, storages, whole
+from pthway.formats.rebuild import CONSTRUCTORS, of_one_type, storages, whole
 from pthway.formats.tensors import StorageSpec, StorageView
 from pthway.formats.values import Global, PickledDict
 
@@ -42,11 +42,13 @@ def take_apart(
     """
     table, persistent = storages(folder)
     sources: dict[str, str] = {}
-    stream = Pickles(source, _persistent(persistent, sources), constructors, budget)
+    stream = Pickles(source, _persistent(of_one_type(persistent, table), sources), constructors, budget)
     stream.next()
     protocol, system = stream.next().value, stream.next().value
     if protocol != _PROTOCOL:
-        raise CorruptFile(f"{source.path} has the protocol number {protocol!r}.", f"Legacy streams have {_PROTOCOL}.", "Save it again.")
+        raise CorruptFile(
+            f"{source.path} has the protocol number {describe(protocol)}.", f"Legacy streams have {_PROTOCOL}.", "Save it again."
+        )
     if isinstance(system, PickledDict) and system.get("little_endian") is False:
         raise NotWeights(
             f"{source.path} was written on a big-endian machine.", "Its numbers would be read in the wrong order.", "Save it as a zip."

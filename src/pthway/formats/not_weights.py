@@ -13,6 +13,8 @@ _SIGNATURES: Final = (
     (b"\x89HDF\r\n", "an HDF5 file, such as Keras writes", "Open it with h5py or keras."),
     (b"\x04\0\0\0\x01\0\0\0\x03\0\0\0V 1", "a file of Lua Torch (.t7)", "Open it with the torchfile package."),
     (b"\x03\0\0\0\x01\0\0\0", "a file of Lua Torch (.t7)", "Open it with the torchfile package."),
+    (b"\x04\x22\x4d\x18", "compressed with lz4", "Unpack it first: unlz4 FILE"),
+    (b"PK\x05\x06", "an empty zip archive", "Download or save it again."),
     (b"7z\xbc\xaf", "a 7-Zip archive", "Unpack it first: 7z x FILE"),
     (b"Rar!", "a RAR archive", "Unpack it first: unrar x FILE"),
     (b"\x7fELF", "a program for Linux", "Check where the file came from."),

@@ -20,7 +20,8 @@ _LENGTH_BYTES: Final[Mapping[int, int]] = {1: 2, 2: 4, 3: 4}
 """Version of the header → bytes of its length."""
 
 _HEADER: Final = re.compile(
-    r"\{'descr': (?:'([^']{1,64})'|\[.*\]), 'fortran_order': (True|False), 'shape': \(((?:\d{1,20}(?:, ?|(?=\))))*)\),? *\} *\n?", re.DOTALL
+    r"\{'descr': (?:'([ -&(-~]{1,64})'|\[.*\]), 'fortran_order': (True|False), 'shape': \(((?:\d{1,20}(?:, ?|(?=\))))*)\),? *\} *\n?",
+    re.DOTALL,
 )
 
 _NAMES: Final[Mapping[str, str]] = {

@@ -5,6 +5,7 @@ value, unless the table of *constructors* that the caller passes knows an inert 
 bounded by the limits, and every operand is checked against the bytes that are really there before anything is allocated.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from struct import Struct
 from typing import Final, NamedTuple
@@ -24,7 +25,14 @@ HIGHEST_PROTOCOL: Final = 5
 _SHOWN: Final = 60
 """Characters of a text, or bits of an integer, up to which a message shows it."""
 
-_MARK: Final = object()
+_SHOWN_ARGUMENTS: Final = 200
+"""Characters of a call's arguments."""
+
+_WIDE: Final = re.compile(rb"[\xc4-\xff]")
+"""What begins a character, in UTF-8, that Python does not store in one byte."""
+
+_COPIED: Final = (list, tuple, PickledDict)
+
 _INT4: Final = Struct("<i")
 _UINT4: Final = Struct("<I")
 _UINT2: Final = Struct("<H")
@@ -41,12 +49,36 @@ class NeedMoreBytes(Exception):
 
 
 class Budget:
-    """What is left of the opcodes that may be decoded, shared by the pickles of one file."""
+    """What the pickles of one file may still cost, and have cost, together."""
 
-    __slots__ = ("opcodes",)
+    __slots__ = ("calls", "globals", "made", "opcodes", "wide")
 
     def __init__(self) -> None:
         self.opcodes = limits.MAX_OPCODES
+        self.made = 0
+        """Containers, texts and objects."""
+        self.calls = self.globals = 0
+        self.wide = 0
+        """Bytes of texts with characters that cost more than a byte in memory."""
+
+    def make(self, count: int) -> None:
+        """Count containers, texts and objects. Raises `LimitExceeded`."""
+        self.made += count
+        if self.made > limits.MAX_CONTAINERS:
+            raise _too_many(
+                f"makes more than {limits.MAX_CONTAINERS:,} lists, dictionaries, tuples, texts and objects",
+                "Honest checkpoints make about 15 a tensor.",
+            )
+
+    def widen(self, count: int) -> None:
+        """Count the bytes of a text whose characters take two or four bytes each. Raises `LimitExceeded`."""
+        self.wide += count
+        if self.wide > limits.MAX_WIDE_TEXT:
+            raise _too_many(f"has more than {limits.MAX_WIDE_TEXT:,} bytes of texts beyond Latin-1", "Texts of checkpoints are names.")
+
+
+def _too_many(how: str, why: str) -> LimitExceeded:
+    return LimitExceeded(f"The pickle {how}.", why, "Check where the file came from.")
 
 
 class Pickled(NamedTuple):
@@ -77,16 +109,15 @@ def decode(
     file; *more* is asked for what follows *data*. Raises `NeedMoreBytes` when nothing does and STOP was not met,
     `CorruptFile` when the stream breaks a rule of the format, and `LimitExceeded` above the limits.
     """
-    machine = _Machine(data, start, constructors, persistent, more)
-    return machine.run(budget or Budget())
+    return _Machine(data, start, constructors, persistent, budget or Budget(), more).run()
 
 
 class _Machine:
     """The stack, the memo, and the position in the stream."""
 
     __slots__ = (
-        "calls", "classes", "constructors", "data", "globals", "made", "marks", "memo", "more", "opcode_at", "persistent", "position",
-        "stack",
+        "budget", "calls", "classes", "constructors", "copied", "data", "globals", "marks", "memo", "more", "opcode_at", "persistent",
+        "position", "stack",
     )  # fmt: skip
 
     def __init__(
@@ -95,20 +126,24 @@ class _Machine:
         start: int,
         constructors: Mapping[tuple[str, str], Constructor],
         persistent: Callable[[object], object],
+        budget: Budget,
         more: More | None,
     ) -> None:
         self.data, self.position, self.opcode_at = data, start, start
-        self.constructors, self.persistent, self.more = constructors, persistent, more
+        self.constructors, self.persistent, self.budget, self.more = constructors, persistent, budget, more
         self.stack: list[object] = []
+        """The values since the last mark."""
+        self.marks: list[list[object]] = []
+        """The values before each mark that is open."""
         self.memo: dict[int, object] = {}
-        self.marks = self.made = 0
+        self.copied = 0
         self.calls: list[Call] = []
         self.classes: dict[Global, None] = {}
         self.globals: dict[tuple[str, str], Global] = {}
 
-    def run(self, budget: Budget) -> Pickled:
+    def run(self) -> Pickled:
         """Execute opcodes up to STOP."""
-        data, size, table = self.data, len(self.data), _TABLE
+        data, size, table, budget = self.data, len(self.data), _TABLE, self.budget
         for used in range(budget.opcodes):
             at = self.position
             if at >= size:
@@ -125,17 +160,14 @@ class _Machine:
             try:
                 action(self)
             except IndexError as cause:
-                raise self.corrupt("takes more from the stack than lies on it") from cause
-        raise LimitExceeded(
-            f"The pickle has more than {limits.MAX_OPCODES:,} opcodes.",
-            "A checkpoint of 100,000 tensors needs about 3 million.",
-            "Check where the file came from.",
-        )
+                raise self.corrupt("takes more from the stack than lies on it, or a mark for a value") from cause
+        raise _too_many(f"has more than {limits.MAX_OPCODES:,} opcodes", "A checkpoint of 100,000 tensors needs about 3 million.")
 
     def finish(self) -> Pickled:
         """The value on the stack when STOP is met."""
         if len(self.stack) != 1 or self.marks:
-            raise self.corrupt(f"stops with {len(self.stack)} values on the stack")
+            count = len(self.stack) + sum(len(below) + 1 for below in self.marks)
+            raise self.corrupt(f"stops with {count:,} values on the stack")
         return Pickled(self.stack[0], self.position, tuple(self.calls), tuple(self.classes), tuple(Global(*key) for key in self.globals))
 
     # Reading operands
@@ -156,11 +188,35 @@ class _Machine:
         self.position = end
         return taken
 
+    def byte(self) -> int:
+        """The next byte."""
+        at = self.position
+        if at >= len(self.data):
+            self.need(at + 1)
+        self.position = at + 1
+        return self.data[at]
+
+    def take_text(self, count: int) -> str:
+        """The next *count* bytes as text; a long one without a copy on the way."""
+        end = self.position + count
+        if count <= limits.MIB:
+            return self.text(self.take(count))
+        self.need(end)
+        begin, self.position = self.position, end
+        if _WIDE.search(self.data, begin, end):
+            self.budget.widen(count)
+        try:
+            return str(memoryview(self.data)[begin:end], "utf-8", "surrogatepass")
+        except UnicodeDecodeError as cause:
+            raise self.corrupt("has a string that is not UTF-8") from cause
+
     def number(self, form: Struct) -> int:
         """The next number in binary form."""
-        self.need(self.position + form.size)
-        value: int = form.unpack_from(self.data, self.position)[0]
-        self.position += form.size
+        at = self.position
+        end = self.position = at + form.size
+        if end > len(self.data):
+            self.need(end)
+        value: int = form.unpack_from(self.data, at)[0]
         return value
 
     def line(self) -> str:
@@ -181,6 +237,10 @@ class _Machine:
 
     def text(self, raw: bytes) -> str:
         """Bytes of a name or string as text; surrogates pass, as pickle itself lets them."""
+        if raw.isascii():
+            return raw.decode("ascii")
+        if _WIDE.search(raw):
+            self.budget.widen(len(raw))
         try:
             return raw.decode("utf-8", "surrogatepass")
         except UnicodeDecodeError as cause:
@@ -193,40 +253,17 @@ class _Machine:
 
     def push_made(self, value: object) -> None:
         """Push a value that costs memory of its own."""
-        self.made += 1
-        if self.made > limits.MAX_CONTAINERS:
-            raise LimitExceeded(
-                f"The pickle makes more than {limits.MAX_CONTAINERS:,} lists, dictionaries, tuples and objects.",
-                "Honest checkpoints make about 10 a tensor.",
-                "Check where the file came from.",
-            )
+        budget = self.budget
+        budget.made += 1
+        if budget.made > limits.MAX_CONTAINERS:
+            budget.make(0)
         self.stack.append(value)
-
-    def pop(self) -> object:
-        """The topmost value, which must not be a mark."""
-        value = self.stack.pop()
-        if value is _MARK:
-            raise self.corrupt("takes a mark for a value")
-        return value
-
-    def top(self) -> object:
-        """The topmost value, left in place."""
-        value = self.stack[-1]
-        if value is _MARK:
-            raise self.corrupt("takes a mark for a value")
-        return value
 
     def pop_mark(self) -> list[object]:
         """The values above the last mark, which goes too."""
-        stack = self.stack
-        at = len(stack) - 1
-        while at >= 0 and stack[at] is not _MARK:
-            at -= 1
-        if at < 0:
+        if not self.marks:
             raise self.corrupt("closes a group that was never opened")
-        values = stack[at + 1 :]
-        del stack[at:]
-        self.marks -= 1
+        values, self.stack = self.stack, self.marks.pop()
         return values
 
     # Making values
@@ -235,8 +272,12 @@ class _Machine:
         """The label of a global, under its present name; one object for each."""
         found = self.globals.get((module, name))
         if found is None:
-            found = self.globals[module, name] = Global(_OLD_MODULES.get(module, module), name)
-            self.made += 1
+            if len(module) + len(name) > limits.MAX_LINE:
+                raise self.corrupt(f"names a global by {len(module) + len(name):,} characters")
+            self.budget.globals += 1
+            if self.budget.globals > limits.MAX_GLOBALS:
+                raise _too_many(f"names more than {limits.MAX_GLOBALS:,} classes and functions", "Honest checkpoints name under 200.")
+            found = self.globals[module, name] = present(Global(module, name))
         return found
 
     def call(self, target: object, arguments: object) -> object:
@@ -246,17 +287,32 @@ class _Machine:
         if isinstance(target, Global):
             constructor = self.constructors.get((target.module, target.name))
             if constructor is not None:
+                weight = _weight(arguments)
+                if weight > limits.MAX_FREE_COPY:
+                    self.budget.make(weight)
                 try:
-                    return constructor(arguments)
+                    made = constructor(arguments)
                 except (ValueError, TypeError) as cause:
                     raise self.corrupt(f"calls {target} with arguments that do not fit: {cause}") from cause
+                if type(made) is bytes:
+                    self.count_copy(len(made))
+                return made
             match str(target), arguments:
                 case "copyreg._reconstructor", (Global() as kind, Global("builtins", base), state) if base in _BUILTIN_BASES:
                     return self.new(kind, () if state is None else (state,))
                 case "copyreg.__newobj__", (Global() as kind, *rest):
                     return self.new(kind, tuple(rest))
-        self.calls.append(Call(describe(target), self.opcode_at, ", ".join(describe(a) for a in arguments[:3])))
+        self.budget.calls += 1
+        if self.budget.calls > limits.MAX_CALLS:
+            raise _too_many(f"makes more than {limits.MAX_CALLS:,} calls of unknown functions", "Data needs none.")
+        self.calls.append(Call(describe(target), self.opcode_at, ", ".join(describe(a) for a in arguments[:3])[:_SHOWN_ARGUMENTS]))
         return Opaque(target, arguments)
+
+    def count_copy(self, count: int) -> None:
+        """Count bytes that a call made of a text: in honest pickles each stands in the file once."""
+        self.copied += count
+        if self.copied > len(self.data):
+            raise self.corrupt("makes bytes of one text again and again")
 
     def new(self, kind: object, arguments: object, keywords: object = None) -> object:
         """An object of a class, made without calling its constructor: data, whatever the class."""
@@ -277,6 +333,24 @@ class _Machine:
         )
 
 
+def present(named: Global) -> Global:
+    """The global under its name of today."""
+    return Global(_OLD_MODULES.get(named.module, named.module), named.name)
+
+
+def _weight(arguments: tuple[object, ...]) -> int:
+    """Entries of the arguments and of what lies in them, as far as a constructor copies them: it may be called again and again."""
+    weight = len(arguments)
+    for argument in arguments[: limits.MAX_FREE_COPY]:
+        if type(argument) is tuple and len(argument) <= limits.MAX_FREE_COPY:
+            for inner in argument:
+                if type(inner) is tuple:
+                    weight += len(inner)
+        if type(argument) in _COPIED:
+            weight += len(argument)  # type: ignore[arg-type]  # each has a length
+    return weight
+
+
 def describe(value: object) -> str:
     """A short, escaped description of an inert value, for messages."""
     match value:
@@ -291,20 +365,22 @@ def describe(value: object) -> str:
         case Global():
             return ascii(str(value)[:120])[1:-1]
         case Opaque():
-            return f"the result of {describe(value.call)}"
+            return f"the result of {ascii(value.name[:120])[1:-1]}"
     return f"{type(value).__name__} of {len(value)}" if is_sequence(value) else type(value).__name__
 
 
 def _mark(m: _Machine) -> None:
-    m.marks += 1
-    if m.marks > limits.MAX_MARKS:
+    if len(m.marks) >= limits.MAX_MARKS:
         raise m.corrupt(f"has more than {limits.MAX_MARKS:,} containers open at once")
-    m.stack.append(_MARK)
+    m.marks.append(m.stack)
+    m.stack = []
 
 
 def _pop(m: _Machine) -> None:
-    if m.stack.pop() is _MARK:
-        m.marks -= 1
+    if m.marks and not m.stack:
+        m.pop_mark()
+    else:
+        m.stack.pop()
 
 
 def _pop_mark(m: _Machine) -> None:
@@ -325,6 +401,8 @@ def _long(m: _Machine) -> None:
 
 
 def _decimal(m: _Machine, text: str) -> int:
+    if len(text) > limits.MAX_DIGITS:
+        raise m.corrupt(f"has a decimal number of {len(text):,} digits")
     try:
         return int(text)
     except ValueError as cause:
@@ -342,10 +420,6 @@ def _binary(form: Struct) -> Callable[[_Machine], None]:
     return lambda m: m.stack.append(m.number(form))
 
 
-def _byte(m: _Machine) -> int:
-    return m.take(1)[0]
-
-
 def _long_of(length: Callable[[_Machine], int]) -> Callable[[_Machine], None]:
     def action(m: _Machine) -> None:
         count = length(m)
@@ -356,27 +430,23 @@ def _long_of(length: Callable[[_Machine], int]) -> Callable[[_Machine], None]:
     return action
 
 
-def _sized(m: _Machine, form: Struct | None) -> bytes:
-    count = m.number(form) if form else _byte(m)
+def _size(m: _Machine, form: Struct | None) -> int:
+    count = m.number(form) if form else m.byte()
     if not 0 <= count <= limits.MAX_PICKLE_BYTES:
         raise m.corrupt(f"has a string of {count:,} bytes (at most {limits.MAX_PICKLE_BYTES:,})")
-    return m.take(count)
+    return count
 
 
 def _text_of(form: Struct | None) -> Callable[[_Machine], None]:
-    return lambda m: m.stack.append(m.text(_sized(m, form)))
+    return lambda m: m.push_made(m.take_text(_size(m, form)))
 
 
 def _bytes_of(form: Struct | None) -> Callable[[_Machine], None]:
-    return lambda m: m.stack.append(_sized(m, form))
-
-
-def _bytearray(m: _Machine) -> None:
-    m.push(_sized(m, _UINT8))
+    return lambda m: m.push_made(m.take(_size(m, form)))
 
 
 def _python2_text(form: Struct | None) -> Callable[[_Machine], None]:
-    return lambda m: m.stack.append(_text_or_bytes(_sized(m, form)))
+    return lambda m: m.push_made(_text_or_bytes(m.take(_size(m, form))))
 
 
 def _text_or_bytes(raw: bytes) -> str | bytes:
@@ -391,14 +461,17 @@ def _quoted(m: _Machine) -> None:
     if len(quoted) < len("''") or quoted[:1] not in (b"'", b'"') or quoted[-1:] != quoted[:1]:
         raise m.corrupt("has a quoted string without its quotes")
     try:
-        m.push(_text_or_bytes(quoted[1:-1].decode("unicode_escape").encode("latin-1")))
+        m.push_made(_text_or_bytes(quoted[1:-1].decode("unicode_escape").encode("latin-1")))
     except UnicodeError as cause:
         raise m.corrupt("has a quoted string with a broken escape") from cause
 
 
 def _unicode_line(m: _Machine) -> None:
     try:
-        m.push(m.line_bytes(limits.MAX_PICKLE_BYTES).decode("raw-unicode-escape"))
+        raw = m.line_bytes(limits.MAX_PICKLE_BYTES)
+        if b"\\" in raw:
+            m.budget.widen(len(raw))
+        m.push_made(raw.decode("raw-unicode-escape"))
     except UnicodeError as cause:
         raise m.corrupt("has a string with a broken escape") from cause
 
@@ -413,8 +486,12 @@ def _tuple_of_mark(m: _Machine) -> None:
 
 def _tuple_of(count: int) -> Callable[[_Machine], None]:
     def action(m: _Machine) -> None:
-        values = [m.pop() for _ in range(count)]
-        m.push_made(tuple(reversed(values)))
+        stack = m.stack
+        if len(stack) < count:
+            raise IndexError
+        values = tuple(stack[-count:])
+        del stack[-count:]
+        m.push_made(values)
 
     return action
 
@@ -430,7 +507,7 @@ def _dict_of_mark(m: _Machine) -> None:
 
 
 def _extend(m: _Machine, values: list[object]) -> None:
-    match m.top():
+    match m.stack[-1]:
         case list() as target:
             target.extend(values)
         case Opaque() as target:
@@ -440,7 +517,7 @@ def _extend(m: _Machine, values: list[object]) -> None:
 
 
 def _append(m: _Machine) -> None:
-    value = m.pop()
+    value = m.stack.pop()
     _extend(m, [value])
 
 
@@ -450,15 +527,16 @@ def _appends(m: _Machine) -> None:
 
 
 def _set_pairs(m: _Machine, pairs: list[tuple[object, object]]) -> None:
-    match m.top():
+    match m.stack[-1]:
         case PickledDict() | Opaque() as target:
+            m.budget.make(len(pairs))
             target.pairs.extend(pairs)
         case other:
             raise m.corrupt(f"sets a key of {describe(other)}, which is no dictionary")
 
 
 def _setitem(m: _Machine) -> None:
-    value, key = m.pop(), m.pop()
+    value, key = m.stack.pop(), m.stack.pop()
     _set_pairs(m, [(key, value)])
 
 
@@ -469,7 +547,7 @@ def _setitems(m: _Machine) -> None:
 
 def _additems(m: _Machine) -> None:
     members = m.pop_mark()
-    target = m.top()
+    target = m.stack[-1]
     if not isinstance(target, PickledSet):
         raise m.corrupt(f"adds members to {describe(target)}, which is no set")
     target.members.extend(members)
@@ -485,24 +563,24 @@ def _global(m: _Machine) -> None:
 
 
 def _stack_global(m: _Machine) -> None:
-    name, module = m.pop(), m.pop()
+    name, module = m.stack.pop(), m.stack.pop()
     if not isinstance(module, str) or not isinstance(name, str):
         raise m.corrupt("names a global by something that is not text")
     m.push(m.label(module, name))
 
 
 def _reduce(m: _Machine) -> None:
-    arguments, target = m.pop(), m.pop()
+    arguments, target = m.stack.pop(), m.stack.pop()
     m.push_made(m.call(target, arguments))
 
 
 def _newobj(m: _Machine) -> None:
-    arguments, kind = m.pop(), m.pop()
+    arguments, kind = m.stack.pop(), m.stack.pop()
     m.push_made(m.new(kind, arguments))
 
 
 def _newobj_ex(m: _Machine) -> None:
-    keywords, arguments, kind = m.pop(), m.pop(), m.pop()
+    keywords, arguments, kind = m.stack.pop(), m.stack.pop(), m.stack.pop()
     m.push_made(m.new(kind, arguments, keywords))
 
 
@@ -518,8 +596,8 @@ def _obj(m: _Machine) -> None:
 
 
 def _build(m: _Machine) -> None:
-    state = m.pop()
-    match m.top():
+    state = m.stack.pop()
+    match m.stack[-1]:
         case PickledDict() | Opaque() as target:
             target.state = state
         case other:
@@ -531,7 +609,7 @@ def _persid(m: _Machine) -> None:
 
 
 def _binpersid(m: _Machine) -> None:
-    m.push_made(_storage(m, m.pop()))
+    m.push_made(_storage(m, m.stack.pop()))
 
 
 def _storage(m: _Machine, identifier: object) -> object:
@@ -541,10 +619,31 @@ def _storage(m: _Machine, identifier: object) -> object:
         raise m.corrupt(f"has a persistent id that is not a storage: {cause}") from cause
 
 
+def _small_integer(m: _Machine) -> None:
+    m.stack.append(m.byte())
+
+
+def _short_recall(m: _Machine) -> None:
+    _recall(m, m.byte())
+
+
+def _short_store(m: _Machine) -> None:
+    _store(m, m.byte())
+
+
+def _long_store(m: _Machine) -> None:
+    at = m.position
+    end = m.position = at + 4
+    if end > len(m.data):
+        m.need(end)
+    _store(m, int.from_bytes(m.data[at:end], "little"))
+
+
 def _recall(m: _Machine, index: int) -> None:
-    if index not in m.memo:
-        raise m.corrupt(f"recalls entry {index} of the memo, which was never stored")
-    m.stack.append(m.memo[index])
+    try:
+        m.stack.append(m.memo[index])
+    except KeyError as cause:
+        raise m.corrupt(f"recalls entry {index} of the memo, which was never stored") from cause
 
 
 def _get(m: _Machine) -> None:
@@ -553,14 +652,11 @@ def _get(m: _Machine) -> None:
 
 def _store(m: _Machine, index: int) -> None:
     if not m.stack:
-        raise m.corrupt("stores the top of an empty stack")
-    m.memo[index] = m.top()
-    if len(m.memo) > limits.MAX_MEMO:
-        raise LimitExceeded(
-            f"The pickle remembers more than {limits.MAX_MEMO:,} values.",
-            "Honest checkpoints remember about 6 a tensor.",
-            "Check where the file came from.",
-        )
+        raise m.corrupt("takes a mark for a value" if m.marks else "stores the top of an empty stack")
+    memo = m.memo
+    memo[index] = m.stack[-1]
+    if len(memo) > limits.MAX_MEMO:
+        raise _too_many(f"remembers more than {limits.MAX_MEMO:,} values", "Honest checkpoints remember about 6 a tensor.")
 
 
 def _put(m: _Machine) -> None:
@@ -568,7 +664,7 @@ def _put(m: _Machine) -> None:
 
 
 def _proto(m: _Machine) -> None:
-    version = _byte(m)
+    version = m.byte()
     if version > HIGHEST_PROTOCOL:
         raise m.corrupt(f"says protocol {version}; the highest is {HIGHEST_PROTOCOL}")
 
@@ -577,6 +673,8 @@ def _frame(m: _Machine) -> None:
     length = m.number(_UINT8)
     if length > limits.MAX_PICKLE_BYTES:
         raise m.corrupt(f"has a frame of {length:,} bytes (at most {limits.MAX_PICKLE_BYTES:,})")
+    if m.position + length > len(m.data):
+        raise NeedMoreBytes(m.position + length - len(m.data))
 
 
 _OLD_MODULES: Final = {
@@ -595,7 +693,7 @@ _ACTIONS: Final[Mapping[bytes, Callable[[_Machine], None]]] = {
     b"(": _mark,
     b"0": _pop,
     b"1": _pop_mark,
-    b"2": lambda m: m.stack.append(m.top()),
+    b"2": lambda m: m.stack.append(m.stack[-1]),
     b"N": _constant(value=None),
     b"\x88": _constant(value=True),
     b"\x89": _constant(value=False),
@@ -603,10 +701,10 @@ _ACTIONS: Final[Mapping[bytes, Callable[[_Machine], None]]] = {
     b"L": _long,
     b"F": _float,
     b"J": _binary(_INT4),
-    b"K": lambda m: m.stack.append(_byte(m)),
+    b"K": _small_integer,
     b"M": _binary(_UINT2),
     b"G": _binary(_FLOAT8),
-    b"\x8a": _long_of(_byte),
+    b"\x8a": _long_of(lambda m: m.byte()),
     b"\x8b": _long_of(lambda m: m.number(_INT4)),
     b"S": _quoted,
     b"T": _python2_text(_INT4),
@@ -618,7 +716,7 @@ _ACTIONS: Final[Mapping[bytes, Callable[[_Machine], None]]] = {
     b"B": _bytes_of(_UINT4),
     b"C": _bytes_of(None),
     b"\x8e": _bytes_of(_UINT8),
-    b"\x96": _bytearray,
+    b"\x96": _bytes_of(_UINT8),
     b"]": lambda m: m.push_made([]),
     b"l": _list_of_mark,
     b")": lambda m: m.stack.append(()),
@@ -646,11 +744,11 @@ _ACTIONS: Final[Mapping[bytes, Callable[[_Machine], None]]] = {
     b"P": _persid,
     b"Q": _binpersid,
     b"g": _get,
-    b"h": lambda m: _recall(m, _byte(m)),
+    b"h": _short_recall,
     b"j": lambda m: _recall(m, m.number(_UINT4)),
     b"p": _put,
-    b"q": lambda m: _store(m, _byte(m)),
-    b"r": lambda m: _store(m, m.number(_UINT4)),
+    b"q": _short_store,
+    b"r": _long_store,
     b"\x94": lambda m: _store(m, len(m.memo)),
     b"\x80": _proto,
     b"\x95": _frame,

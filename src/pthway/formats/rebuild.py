@@ -6,10 +6,11 @@ Each constructor does what the named function would do, as a description. The li
 
 import struct
 from collections.abc import Callable, Iterable, Mapping
+from math import prod
 from typing import Final
 
 from pthway.formats import limits
-from pthway.formats.pickle_machine import Constructor
+from pthway.formats.pickle_machine import Constructor, describe
 from pthway.formats.tensors import DTYPES, QUANTIZED, STORAGE_CLASSES, CompositeSpec, StorageSpec, StorageView, TensorSpec
 from pthway.formats.values import Global, Opaque, PickledDict, PickledSet, is_sequence
 
@@ -23,14 +24,14 @@ def storage_dtype(label: object) -> str:
             return STORAGE_CLASSES[label.name]
         if label.module == "torch" and label.name in DTYPES:
             return label.name
-    raise ValueError(f"{label} is no storage class that torch has")
+    raise ValueError(f"{describe(label)} is no storage class that torch has")
 
 
 def element_type(label: object) -> str:
     """The dtype that a global such as ``torch.float8_e4m3fn`` names. Raises `ValueError` for anything else."""
     if isinstance(label, Global) and label.module == "torch" and label.name in DTYPES:
         return label.name
-    raise ValueError(f"{label} is no dtype that can be read")
+    raise ValueError(f"{describe(label)} is no dtype that can be read")
 
 
 def whole(value: object, what: str) -> int:
@@ -43,13 +44,16 @@ def whole(value: object, what: str) -> int:
 
 
 def _extent(value: object, what: str) -> tuple[int, ...]:
-    if isinstance(value, Opaque) and str(value.call) == "torch.Size" and len(value.arguments) == 1:
+    if isinstance(value, Opaque) and value.name == "torch.Size" and len(value.arguments) == 1:
         value = value.arguments[0]
     if not is_sequence(value):
         raise ValueError(f"{what} is not a tuple")
     if len(value) > limits.MAX_DIMENSIONS:
         raise ValueError(f"{what} has {len(value)} dimensions, at most {limits.MAX_DIMENSIONS} are possible")
-    return tuple(whole(size, what) for size in value)
+    for size in value:
+        if type(size) is not int or not 0 <= size <= limits.MAX_ELEMENTS:
+            whole(size, what)
+    return tuple(value)  # type: ignore[arg-type]  # each is an integer now
 
 
 def strided(storage: object, offset: object, size: object, stride: object, dtype: str | None = None) -> TensorSpec:
@@ -65,9 +69,12 @@ def strided(storage: object, offset: object, size: object, stride: object, dtype
     spec = TensorSpec(dtype or storage.dtype, shape, steps, whole(offset, "the offset"), storage)
     if len(spec.shape) != len(spec.stride):
         raise ValueError(f"shape {list(spec.shape)} and stride {list(spec.stride)} differ in length")
-    if spec.elements > limits.MAX_ELEMENTS:
+    elements = prod(shape)
+    if elements > limits.MAX_ELEMENTS:
         raise ValueError(f"shape {list(spec.shape)} has more than 2**63 elements")
-    if spec.elements:
+    if not elements and prod(max(size, 1) for size in shape) * DTYPES[spec.dtype] > limits.MAX_ELEMENTS:
+        raise ValueError(f"shape {list(spec.shape)} has more than 2**63 bytes beside its dimension of none")
+    if elements:
         last = spec.offset + sum((n - 1) * step for n, step in zip(spec.shape, spec.stride, strict=True))
         if (last + 1) * DTYPES[spec.dtype] > storage.nbytes:
             raise ValueError(f"shape {list(spec.shape)} at offset {spec.offset} reaches beyond its storage of {storage.nbytes:,} bytes")
@@ -145,7 +152,7 @@ def _tensors(values: Iterable[object]) -> tuple[TensorSpec, ...]:
 def _sparse(arguments: Arguments) -> CompositeSpec:
     """``(indices, values, size[, coalesced])``, or with compressed and plain indices in the place of the first."""
     layout, parts = arguments
-    kind = str(layout.name if isinstance(layout, Global) else layout).removeprefix("torch.")
+    kind = layout.name if isinstance(layout, Global) else describe(layout)
     count = {"sparse_coo": 2, "sparse_csr": 3, "sparse_csc": 3, "sparse_bsr": 3, "sparse_bsc": 3}.get(kind)
     if count is None or type(parts) is not tuple or len(parts) <= count:
         raise ValueError("layout and parts do not fit")
@@ -175,14 +182,14 @@ def _meta(arguments: Arguments) -> CompositeSpec:
 
 def _subclass(arguments: Arguments) -> CompositeSpec:
     kind, dtype, size, *_ = arguments
-    return CompositeSpec(str(kind), element_type(dtype), _extent(size, "the shape"), ())
+    return CompositeSpec(describe(kind), element_type(dtype), _extent(size, "the shape"), ())
 
 
 def _from_type(arguments: Arguments) -> object:
     function, _kind, inner, _state = arguments
     constructor = CONSTRUCTORS.get((function.module, function.name)) if isinstance(function, Global) else None
     if constructor not in _REBUILDERS or type(inner) is not tuple:
-        raise ValueError(f"{function} is no rebuild function")
+        raise ValueError(f"{describe(function)} is no rebuild function")
     return constructor(inner)
 
 
@@ -246,7 +253,7 @@ _SCALAR_FORMS: Final = {"f8": "d", "f4": "f", "f2": "e", "i8": "q", "i4": "i", "
 def _numpy_scalar(arguments: Arguments) -> object:
     """A number of numpy's, such as a metric beside the weights."""
     dtype, content = arguments
-    code = dtype.arguments[0] if isinstance(dtype, Opaque) and str(dtype.call) == "numpy.dtype" and dtype.arguments else None
+    code = dtype.arguments[0] if isinstance(dtype, Opaque) and dtype.name == "numpy.dtype" and dtype.arguments else None
     form = _SCALAR_FORMS.get(code) if isinstance(code, str) else None
     if form is None or not isinstance(content, bytes) or len(content) != struct.calcsize("<" + form):
         return Opaque(Global("numpy.core.multiarray", "scalar"), arguments)
@@ -258,7 +265,9 @@ def _numpy_scalar(arguments: Arguments) -> object:
 
 def _layout(arguments: Arguments) -> object:
     (name,) = arguments
-    return Global("torch", str(name).removeprefix("torch."))
+    if not isinstance(name, str):
+        raise ValueError("the layout is not named by text")
+    return Global("torch", name.removeprefix("torch."))
 
 
 def _first(arguments: Arguments) -> object:
@@ -271,6 +280,20 @@ def _described(module: str, name: str) -> Constructor:
     return lambda arguments: Opaque(label, arguments)
 
 
+def _random(name: str) -> Constructor:
+    """The meaning of a function that makes a random generator: it would call what it is given, which has to be numpy's own."""
+    label = Global("numpy.random._pickle", name)
+
+    def constructor(arguments: Arguments) -> Opaque:
+        for argument in arguments:
+            maker = argument.call if isinstance(argument, Opaque) else argument
+            if not isinstance(maker, str) and not (isinstance(maker, Global) and maker.module.startswith("numpy.random.")):
+                raise ValueError("it would call what is not numpy's")
+        return Opaque(label, arguments)
+
+    return constructor
+
+
 _REBUILDERS: Final[tuple[Callable[[Arguments], object], ...]] = (
     _tensor_v1, _tensor_v2, _tensor_v3, _parameter, _quantized, _sparse, _nested, _jagged, _meta, _subclass,
 )  # fmt: skip
@@ -279,15 +302,19 @@ _DESCRIPTIVE: Final = (
     ("argparse", "Namespace"),
     ("builtins", "object"),
     ("builtins", "range"),
+    ("builtins", "xrange"),
     ("builtins", "slice"),
+    ("collections", "deque"),
     ("datetime", "date"),
     ("datetime", "datetime"),
+    ("datetime", "time"),
     ("datetime", "timedelta"),
+    ("datetime", "timezone"),
     ("decimal", "Decimal"),
     ("numpy", "dtype"),
     ("numpy.core.multiarray", "_reconstruct"),
     ("numpy.core.numeric", "_frombuffer"),
-    ("numpy.random._pickle", "__generator_ctor"),
+    ("numpy.random.bit_generator", "__pyx_unpickle_SeedSequence"),
     ("pathlib", "Path"),
     ("pathlib", "PosixPath"),
     ("pathlib", "PurePath"),
@@ -332,8 +359,35 @@ CONSTRUCTORS: Final[Mapping[tuple[str, str], Constructor]] = {
     ("builtins", "complex"): _complex,
     ("_codecs", "encode"): _encode,
     ("numpy.core.multiarray", "scalar"): _numpy_scalar,
+    **{("numpy.random._pickle", f"__{kind}_ctor"): _random(f"__{kind}_ctor") for kind in ("bit_generator", "generator", "randomstate")},
 }
 """Global → what its call means here."""
+
+
+_LABELS: Final = frozenset((
+    "torch.Tensor", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer", "torch._tensor.Tensor",
+    "torch.strided", "torch.sparse_coo", "torch.sparse_csr", "torch.sparse_csc", "torch.sparse_bsr", "torch.sparse_bsc", "torch.jagged",
+    "torch.contiguous_format", "torch.preserve_format", "torch.channels_last", "torch.channels_last_3d",
+    "torch.per_tensor_affine", "torch.per_tensor_symmetric", "torch.per_channel_affine", "torch.per_channel_symmetric",
+    "torch.per_channel_affine_float_qparams", "torch.storage._load_from_bytes", "numpy.ndarray",
+    *(f"builtins.{name}" for name in ("int", "float", "str", "bool", "list", "tuple", "dict", "set", "bytes", "complex", "object")),
+))  # fmt: skip
+"""Classes and constants that stand in checkpoints as such, and are not called."""
+
+
+_OF_NUMPY: Final = frozenset(
+    ("numpy.dtypes", *(f"numpy.random.{name}" for name in ("_mt19937", "_pcg64", "_philox", "_sfc64", "bit_generator")))
+)
+"""Modules of numpy's classes for types and random states."""
+
+
+def is_structural(named: Global) -> bool:
+    """Whether a global is one that weights and plain data are written with."""
+    try:
+        known = (named.module, named.name) in CONSTRUCTORS or str(named) in _LABELS or named.module in _OF_NUMPY
+        return known or bool(storage_dtype(named))
+    except ValueError:
+        return False
 
 
 def storages(folder: str = "") -> tuple[dict[str, StorageSpec], Callable[[object], StorageSpec]]:
@@ -359,3 +413,15 @@ def storages(folder: str = "") -> tuple[dict[str, StorageSpec], Callable[[object
         return spec
 
     return table, persistent
+
+
+def of_one_type(persistent: Callable[[object], StorageSpec], table: Mapping[str, StorageSpec]) -> Callable[[object], StorageSpec]:
+    """*persistent*, which fills *table*, where a storage has one type: torch would give a second type the numbers of the first."""
+
+    def checked(identifier: object) -> StorageSpec:
+        spec = persistent(identifier)
+        if table[spec.key].dtype != spec.dtype:
+            raise ValueError(f"storage {spec.key} is said to hold {table[spec.key].dtype} and {spec.dtype}")
+        return spec
+
+    return checked

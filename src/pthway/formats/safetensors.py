@@ -80,6 +80,8 @@ def _entry(source: FileBytes, name: str, entry: object) -> _Entry:
             f"Those that are known: {', '.join(_NAMES)}.",
             "Convert the tensor to one of them, and save it again.",
         )
+    if isinstance(shape, list) and len(shape) > limits.MAX_DIMENSIONS:
+        raise _corrupt(source, f"gives {name[:80]!a} {len(shape):,} dimensions; at most {limits.MAX_DIMENSIONS} are possible")
     if not isinstance(shape, list) or not isinstance(offsets, list) or not all(_count(n) for n in (*shape, *offsets)) or len(offsets) != 2:  # noqa: PLR2004
         raise _corrupt(source, f"gives {name[:80]!a} a shape or a place that is none")
     return _NAMES[dtype], tuple(shape), offsets[0], offsets[1]

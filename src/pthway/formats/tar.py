@@ -140,6 +140,8 @@ def _read_storages(member: _Member, table: dict[int, StorageSpec | StorageView],
     for view in views if is_sequence(views) else [None]:
         match view:
             case (int() as key, int() as root, int() as offset, int() as elements) if isinstance(table.get(root), StorageSpec):
+                if offset < 0 or elements < 0:
+                    raise _corrupt(member.source, "has a view of a storage that begins before it")
                 table[key] = StorageView(table[root], offset, elements)  # type: ignore[arg-type]  # just checked
             case _:
                 raise _corrupt(member.source, "has a view of a storage that is not there")

@@ -138,6 +138,12 @@ class TensorSpec(NamedTuple):
         return self.elements * DTYPES[self.dtype]
 
     @property
+    def steps(self) -> tuple[int, ...]:
+        """Strides in bytes; 0 in a dimension of one element, whose stride means nothing and may be any number."""
+        width = DTYPES[self.dtype]
+        return tuple(step * width if size > 1 else 0 for size, step in zip(self.shape, self.stride, strict=True))
+
+    @property
     def contiguous(self) -> bool:
         """Whether the elements follow each other in row-major order."""
         expected = 1

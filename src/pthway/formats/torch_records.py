@@ -13,6 +13,9 @@ from pthway.formats.rebuild import CONSTRUCTORS
 from pthway.formats.tensors import StorageSpec
 from pthway.formats.zip_archive import Record, corrupt, read_record
 
+_VERSIONS: Final = range(1, 11)
+"""kMinSupportedFileFormatVersion and kMaxSupportedFileFormatVersion of caffe2/serialize/versions.h."""
+
 SMALL: Final = 4096
 """Bytes of the records that hold a word or a number."""
 
@@ -29,7 +32,7 @@ def unpickled(
     source: FileBytes, records: Mapping[str, Record], name: str, persistent: Callable[[object], object], nested: Nested | None = None
 ) -> Pickled:
     """The pickle in the record *name*, decoded; the torch files inside it go to *nested*."""
-    content = read_record(source, records[name], limits.MAX_PICKLE_BYTES)
+    content = read_record(source, required(source, records, name), limits.MAX_PICKLE_BYTES)
     try:
         decoded = decode(content, 0, nested.constructors if nested else CONSTRUCTORS, persistent, nested.budget if nested else None)
     except NeedMoreBytes as cause:
@@ -37,6 +40,17 @@ def unpickled(
     if decoded.end != len(content):
         raise corrupt(source, f"has {len(content) - decoded.end:,} bytes after the end of its pickle")
     return decoded
+
+
+def required(source: FileBytes, records: Mapping[str, Record], name: str) -> Record:
+    """The record of a pickle. Raises `CorruptFile` if there is none."""
+    if name not in records:
+        raise CorruptFile(
+            f"{source.path} lacks the record {listed([name.partition('/')[2] or name])}.",
+            "The description of its tensors stands there.",
+            "Download or save it again.",
+        )
+    return records[name]
 
 
 def place(source: FileBytes, records: Mapping[str, Record], name: str, spec: StorageSpec) -> Place:
@@ -69,15 +83,17 @@ def byteorder(source: FileBytes, records: Mapping[str, Record], root: str) -> Li
     raise corrupt(source, f"has the byte order {word[:20]!a}")
 
 
-def check_version(source: FileBytes, records: Mapping[str, Record], name: str) -> int | None:
-    """The number in a version record; None if there is none. Raises `CorruptFile` for what is no number."""
-    record = records.get(name)
-    if record is None:
-        return None
-    text = read_record(source, record, SMALL).strip()
-    if not text.isdigit() or len(text) > len("1000"):
-        raise corrupt(source, "has a version that is not a number")
-    return int(text)
+def version(source: FileBytes, records: Mapping[str, Record], root: str) -> int:
+    """The number in the record ``version``. Raises `CorruptFile` where torch would refuse: without it, or for one it does not know."""
+    record = records.get(f"{root}/version") or records.get(f"{root}/.data/version")
+    text = read_record(source, record, SMALL).strip() if record else b"nothing"
+    if text.isdigit() and len(text) < len("1000") and int(text) in _VERSIONS:
+        return int(text)
+    raise CorruptFile(
+        f"The record version of {source.path} says {text[:20]!a}.",
+        f"torch reads the versions {_VERSIONS[0]} to {_VERSIONS[-1]}, and refuses an archive that does not say one.",
+        "Save it again with torch.save, or update pthway if a newer torch wrote it.",
+    )
 
 
 def repacked(records: Mapping[str, Record]) -> tuple[str, ...]:

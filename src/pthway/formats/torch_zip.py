@@ -9,7 +9,7 @@ from pthway.formats import limits, torch_records
 from pthway.formats.file_bytes import FileBytes
 from pthway.formats.nested import Nested
 from pthway.formats.parts import Format, Parts
-from pthway.formats.rebuild import storages
+from pthway.formats.rebuild import of_one_type, storages
 from pthway.formats.tensors import StorageSpec
 from pthway.formats.values import PickledDict
 from pthway.formats.zip_archive import Record, corrupt, read_record
@@ -17,14 +17,19 @@ from pthway.formats.zip_archive import Record, corrupt, read_record
 _POINTER_DIGITS: Final = 12
 """Storage keys were memory addresses until 1.8, and count from 0 since."""
 
+_BIG_ENDIAN: Final = {
+    "little": (),
+    "big": ("Its numbers are big-endian (record byteorder), and are turned around when they are read.",),
+}
+
 
 def read(source: FileBytes, records: Mapping[str, Record]) -> Parts:
     """Take a torch zip with these records apart. Raises `CorruptFile` for one that contradicts itself."""
     root = _root(source, records)
     table, persistent = storages()
     byteorder = torch_records.byteorder(source, records, root)
-    nested = Nested(source, records[f"{root}/data.pkl"].size)
-    decoded = nested.joined([torch_records.unpickled(source, records, f"{root}/data.pkl", persistent, nested)])
+    nested = Nested(source, torch_records.required(source, records, f"{root}/data.pkl").size)
+    decoded = nested.joined([torch_records.unpickled(source, records, f"{root}/data.pkl", of_one_type(persistent, table), nested)])
     nested.check_beside(table, byteorder)
     places = {key: torch_records.place(source, records, f"{root}/data/{key}", spec) for key, spec in table.items()}
     return Parts(
@@ -38,7 +43,7 @@ def read(source: FileBytes, records: Mapping[str, Record]) -> Parts:
         byteorder=byteorder,
         stem=root,
         written_by=_written_by(records, root, table),
-        notes=_notes(records, root, table),
+        notes=(*_notes(source, records, root, table), *_BIG_ENDIAN[byteorder]),
         beside=_noted(source, records, root),
     )
 
@@ -58,7 +63,9 @@ def _root(source: FileBytes, records: Mapping[str, Record]) -> str:
     if len(pickles) > 1:
         raise corrupt(source, f"holds more than one checkpoint: {torch_records.listed(pickles)}")
     root = torch_records.root_folder(source, records)
-    torch_records.check_version(source, records, f"{root}/version")
+    torch_records.version(source, records, root)
+    if len({name.casefold() for name in records}) != len(records):
+        raise corrupt(source, "has records whose names differ only in case")
     return root
 
 
@@ -74,8 +81,12 @@ def _written_by(records: Mapping[str, Record], root: str, table: Mapping[str, St
     return "torch 1.9 to 2.0 (numbered storages, no record byteorder)"
 
 
-def _notes(records: Mapping[str, Record], root: str, table: Mapping[str, StorageSpec]) -> tuple[str, ...]:
+def _notes(source: FileBytes, records: Mapping[str, Record], root: str, table: Mapping[str, StorageSpec]) -> tuple[str, ...]:
     notes = []
+    alignment = records.get(f"{root}/.storage_alignment")
+    word = read_record(source, alignment, torch_records.SMALL) if alignment else b"64"
+    if not word.isdigit() or not 0 < int(word) <= limits.MIB:
+        notes.append(f"Its record .storage_alignment says {word[:20]!a}, which is no alignment; it is not used.")
     unused = [record for name, record in records.items() if _is_data(name, root) and name.rpartition("/")[2] not in table]
     if unused:
         total = sum(record.size for record in unused)

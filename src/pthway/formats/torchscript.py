@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from pthway.errors import CorruptFile
 from pthway.formats import limits, torch_records
 from pthway.formats.file_bytes import FileBytes
+from pthway.formats.names import Names
 from pthway.formats.nested import Nested
 from pthway.formats.parts import Format, Parts
 from pthway.formats.rebuild import storages
+from pthway.formats.steps import Steps
 from pthway.formats.tensors import CompositeSpec, TensorSpec
 from pthway.formats.values import Opaque, PickledDict, is_sequence
 from pthway.formats.zip_archive import Record, read_record
@@ -31,11 +32,9 @@ _Named = dict[str, tuple[str, ...]]
 def read(source: FileBytes, records: Mapping[str, Record]) -> Parts:
     """Take a TorchScript archive apart. Raises `CorruptFile` for one that contradicts itself."""
     root = torch_records.root_folder(source, records)
-    version = torch_records.check_version(source, records, f"{root}/version")
+    version = torch_records.version(source, records, root)
     table, persistent = storages()
-    if f"{root}/data.pkl" not in records:
-        raise CorruptFile(f"{source.path} lacks the record data.pkl.", "TorchScript keeps the module tree there.", "Save it again.")
-    nested = Nested(source, records[f"{root}/data.pkl"].size)
+    nested = Nested(source, torch_records.required(source, records, f"{root}/data.pkl").size)
     module = torch_records.unpickled(source, records, f"{root}/data.pkl", persistent, nested)
     places = {key: torch_records.place(source, records, f"{root}/data/{key}", spec) for key, spec in table.items()}
     constant_table, constant = storages("constants/")
@@ -73,28 +72,30 @@ def _module(value: object, named: _Named) -> tuple[_Pairs, _Pairs]:
     """Parameters and buffers by path, as ``state_dict()`` of the loaded module has them, and the other attributes."""
     tensors: _Pairs = []
     attributes: _Pairs = []
-    for path, kind, name, entry in _walk(value, "", 0):
+    for path, kind, name, entry in _walk(value, "", 0, Steps(), Names()):
         weights = named.get(kind)
         if isinstance(entry, TensorSpec | CompositeSpec) and (weights is None or name in weights):
-            tensors.append((path + name, entry))
+            tensors.append((path, entry))
         elif name not in ("training", "_is_full_backward_hook"):
-            attributes.append((path + name, entry))
+            attributes.append((path, entry))
     return tensors, attributes
 
 
-def _walk(value: object, path: str, depth: int) -> Iterator[tuple[str, str, str, object]]:
-    """Every attribute: the path of its module with a dot, the module's class, its own name, its value."""
-    if not isinstance(value, Opaque) or not isinstance(value.state, PickledDict) or depth > limits.MAX_DEPTH:
+def _walk(value: object, path: str, depth: int, steps: Steps, names: Names) -> Iterator[tuple[str, str, str, object]]:
+    """Every attribute: its path, its module's class, its own name, its value."""
+    if not isinstance(value, Opaque) or not isinstance(value.state, PickledDict):
         return
+    steps.enter(depth)
+    names.look(len(value.state))
     children = []
     for name, entry in value.state.pairs:
         if isinstance(name, str):
             if isinstance(entry, Opaque) and isinstance(entry.state, PickledDict):
                 children.append((name, entry))
             else:
-                yield path, str(value.call), name, entry
+                yield names.join(path, name), value.name, name, entry
     for name, entry in children:
-        yield from _walk(entry, f"{path}{name}.", depth + 1)
+        yield from _walk(entry, names.join(path, f"{name}."), depth + 1, steps, names)
 
 
 def _code(source: FileBytes, records: Mapping[str, Record], root: str) -> dict[str, str]:
@@ -123,10 +124,10 @@ def _beside(attributes: _Pairs, constants: _Pairs, code: Mapping[str, str]) -> d
     return beside
 
 
-def _written_by(records: Mapping[str, Record], root: str, version: int | None) -> str:
+def _written_by(records: Mapping[str, Record], root: str, version: int) -> str:
     if f"{root}/byteorder" in records:
         return f"torch.jit.save of torch 2.1 or later (record byteorder; archive version {version})"
-    return f"torch.jit.save of torch {_SINCE.get(version or 0, '1.2')} or later (archive version {version})"
+    return f"torch.jit.save of torch {_SINCE[version]} or later (archive version {version})"
 
 
 def _notes(records: Mapping[str, Record], root: str, tensors: _Pairs, constants: _Pairs) -> tuple[str, ...]:

@@ -70,8 +70,13 @@ class Opaque:
         self.pairs: list[tuple[object, object]] = []
         """What SETITEM would have set."""
 
+    @property
+    def name(self) -> str:
+        """The class or function by name. What stands in the place of one is named by its kind alone: it may be nested without end."""
+        return str(self.call) if isinstance(self.call, Global) else f"<{type(self.call).__name__}>"
+
     def __str__(self) -> str:
-        return f"<{self.call}>"
+        return f"<{self.name}>"
 
 
 class Call(NamedTuple):

@@ -91,20 +91,21 @@ def read_record(source: FileBytes, record: Record, limit: int) -> bytes:
             f"At most {limit:,} are read of such a record.",
             "Check where the file came from.",
         )
-    if not record.stored and record.size > max(limits.MAX_UNPACKED_FREELY, limits.MAX_UNPACKED_RATIO * record.packed):
-        raise LimitExceeded(
-            f"The record {record.name} of {source.path} grows from {record.packed:,} to {record.size:,} bytes when it is unpacked.",
-            f"Above {limits.MAX_UNPACKED_FREELY:,} bytes at most {limits.MAX_UNPACKED_RATIO}× is unpacked; weights shrink little.",
-            "Check where the file came from.",
-        )
     return b"".join(unpacked(source, record))
 
 
 def unpacked(source: FileBytes, record: Record) -> Iterator[memoryview]:
     """The unpacked bytes of one record in chunks of `file_bytes.CHUNK`, the last one shorter.
 
-    They are to be trusted once the iterator is exhausted: then the checksum was compared. Raises `CorruptFile`.
+    They are to be trusted once the iterator is exhausted: then the checksum was compared. Raises `CorruptFile`, or
+    `LimitExceeded` before anything is unpacked from a record that would grow out of proportion.
     """
+    if not record.stored and record.size > max(limits.MAX_UNPACKED_FREELY, limits.MAX_UNPACKED_RATIO * record.packed):
+        raise LimitExceeded(
+            f"The record {record.name} of {source.path} grows from {record.packed:,} to {record.size:,} bytes when it is unpacked.",
+            f"Above {limits.MAX_UNPACKED_FREELY:,} bytes at most {limits.MAX_UNPACKED_RATIO}× is unpacked; weights shrink little.",
+            "Check where the file came from.",
+        )
     # zlib-ng is four times as fast as the zlib that comes with Python, and takes longer to import than a small record to check.
     crc32 = _lazy.load("zlib_ng.zlib_ng:crc32") if record.size > CHUNK else zlib.crc32
     crc = 0
@@ -200,7 +201,7 @@ def _end64(source: FileBytes, at: int, short: tuple[int, int, int]) -> tuple[int
 
 def _records(source: FileBytes, directory: bytes, count: int) -> list[Record]:
     records: list[Record] = []
-    at = 0
+    at = wide = 0
     for _ in range(count):
         if at + _CENTRAL.size > len(directory):
             raise corrupt(source, "has fewer records than it says")
@@ -212,6 +213,13 @@ def _records(source: FileBytes, directory: bytes, count: int) -> list[Record]:
         if signature != b"PK\x01\x02" or at > len(directory):
             raise corrupt(source, "has a broken directory")
         name = _name(source, directory[name_at:extra_at])
+        wide += 0 if name.isascii() else name_length
+        if wide > limits.MAX_WIDE_TEXT:
+            raise LimitExceeded(
+                f"The names of the records of {source.path} are too long: more than {limits.MAX_WIDE_TEXT:,} bytes that are not ASCII.",
+                "One such character can make a name four times as large in memory.",
+                "Check where the file came from.",
+            )
         if flags & ~_HONEST_FLAGS or disk not in (0, _FULL16) or method not in (STORED, DEFLATED):
             raise corrupt(source, f"has a record {name!r} with flags 0x{flags:04x} and method {method} (encrypted, or a rare kind)")
         size, packed, header = _wide(source, directory[extra_at : extra_at + extra_length], size, packed, header)
@@ -225,6 +233,8 @@ def _records(source: FileBytes, directory: bytes, count: int) -> list[Record]:
 
 
 def _name(source: FileBytes, raw: bytes) -> str:
+    if len(raw) > limits.MAX_RECORD_NAME:
+        raise corrupt(source, f"has a record whose name has {len(raw):,} bytes")
     try:
         name = raw.decode("utf-8")
     except UnicodeDecodeError as cause:
@@ -248,8 +258,11 @@ def _wide(source: FileBytes, extra: bytes, size: int, packed: int, header: int) 
 
 
 def _extra64(source: FileBytes, extra: bytes) -> bytes:
-    at = 0
+    at = fields = 0
     while at + 4 <= len(extra):
+        fields += 1
+        if fields > limits.MAX_EXTRA_FIELDS:
+            raise corrupt(source, f"has a record with more than {limits.MAX_EXTRA_FIELDS} extra fields")
         kind, length = int.from_bytes(extra[at : at + 2], "little"), int.from_bytes(extra[at + 2 : at + 4], "little")
         if at + 4 + length > len(extra):
             raise corrupt(source, "has a broken extra field")

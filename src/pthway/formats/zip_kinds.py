@@ -1,6 +1,5 @@
 """Which program wrote a zip archive, by the names of its records."""
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -18,7 +17,7 @@ _Records = Mapping[str, Record]
 def read(source: FileBytes) -> Parts:
     """Take an archive apart by the reader of its kind. Raises `NotWeights` with the name of any other kind."""
     records = read_directory(source)
-    found = {re.sub(r"^[^/]+/", "", name) for name in records}
+    found = {name.partition("/")[2] or name for name in records}
     for mark, target in _RARE:
         if mark in found or mark in records:
             reader: Callable[[FileBytes, _Records], Parts] = _lazy.load(target)

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import torch
@@ -11,7 +12,7 @@ from torch import nn
 from pthway.model.batch_axis import batch_by_influence, batch_by_shape
 from pthway.model.entries import Hypothesis, Kind, hypotheses
 from pthway.model.signature import BATCH, Dim, Input, Limit, Output, Signature
-from pthway.model.sizes import IMAGES, LENGTHS, Range, Search, Sizes
+from pthway.model.sizes import IMAGES, LENGTHS, Range, Search, Sizes, unequal
 from pthway.model.trial import Exhausted, Pass, Trial, one_thread
 
 SAMPLES: Final = 3
@@ -52,10 +53,12 @@ def infer(module: nn.Module) -> Signature:
     except Exception as cause:  # noqa: BLE001  # whatever the user's own attributes raise when they are copied
         return Signature(unknown, notes=(f"shapes unknown: the module cannot be copied to try it ({cause}); {GIVE_EXAMPLE}",))
     try:
-        for hypothesis in hypotheses(module):
-            found = _settle(trial, module, hypothesis)
-            if found is not None:
-                return _signature(trial, names[0], hypothesis, found)
+        tried = [*hypotheses(module)]
+        for settle in (partial(_settle, trial, module), partial(_settle_unequal, trial)):
+            for hypothesis in tried:
+                found = settle(hypothesis)
+                if found is not None:
+                    return _signature(trial, names[0], hypothesis, found)
     except Exhausted:
         return Signature(unknown, notes=(f"shapes unknown: the search for them takes too many forward passes; {GIVE_EXAMPLE}",))
     return Signature(unknown, notes=(f"shapes unknown: no input that its layers suggest runs; {GIVE_EXAMPLE}",))
@@ -126,6 +129,29 @@ def _settle_sizes(trial: Trial, dtype: torch.dtype, shape: tuple[Dim, ...]) -> _
     settled = tuple(sizes.chosen if axis in open_axes and sizes.chosen else side for axis, side in enumerate(shape))
     notes = _size_notes(sizes, [str(shape[axis]) for axis in open_axes])
     return _Found(settled, dict.fromkeys(open_axes, sizes.limit), filled(sizes.sample), notes)
+
+
+def _settle_unequal(trial: Trial, hypothesis: Hypothesis) -> _Found | None:
+    """Find height and width of images that are not square. Where several pairs run, both stay open: nothing tells which it was."""
+    shape, batch = hypothesis.shape, 0
+    if hypothesis.kind is not Kind.SPATIAL or sum(isinstance(side, str) for side in shape) != 3:  # noqa: PLR2004  # batch, height and width
+        return None
+
+    def filled(*sides: int) -> tuple[int, ...]:
+        given = iter(sides)
+        return tuple(SAMPLES if side == BATCH else next(given) if isinstance(side, str) else side for side in shape)
+
+    pairs = unequal(lambda height, width: _judge(trial.run([filled(height, width)], [hypothesis.dtype]), SAMPLES, batch))
+    pairs = [pair for pair in pairs if _answers(trial, hypothesis.dtype, filled(*pair), batch)]
+    if not pairs:
+        return None
+    told = ", ".join(f"{height}×{width}" for height, width in pairs)
+    if len(pairs) > 1:
+        note = f"height×width: {told} run, and the weights do not tell which it was; {GIVE_EXAMPLE}"
+        return _Found(shape, {}, filled(*pairs[0]), (note,))
+    return _Found(
+        (BATCH, *filled(*pairs[0])[1:]), {}, filled(*pairs[0]), (f"height×width {told}: of the usual sides this pair alone runs",)
+    )
 
 
 def _range(trial: Trial, sides: int) -> Range:

@@ -14,7 +14,7 @@ from pthway.architecture.zoo.words import separations, spelling
 from pthway.checkpoint import Checkpoint, StateDict
 from pthway.checkpoint.checkpoint import ambiguous
 from pthway.checkpoint.state_dicts import Rename
-from pthway.errors import AmbiguousArchitecture, ArchitectureNotFound, MissingDependency, WholeModule
+from pthway.errors import AmbiguousArchitecture, ArchitectureNotFound, Mismatch, MissingDependency, WholeModule
 from pthway.identification import Identity, identity
 
 _LETTERS = {"num_classes": CLASSES, "in_chans": CHANNELS}
@@ -74,6 +74,16 @@ def hinted(architecture: Architecture, checkpoint: Checkpoint, candidates: Seque
             if reading.row.spelling == architecture.name and reading.buildable:
                 return Known(architecture, reading.arguments, _because(reading))
     return Known(architecture, {}, {})
+
+
+def meant(failure: Mismatch, checkpoint: Checkpoint, candidates: Sequence[StateDict], architecture: Architecture) -> Mismatch:
+    """Return *failure* with the network of the index that the weights belong to, if there is one and it is another than was named."""
+    for state in candidates:
+        found = identity(checkpoint, state)
+        if found.exact.readings and architecture.name not in found.names:
+            names = " or ".join(found.names[:3])
+            return Mismatch(failure.what, f"these are the weights of {names}\n       {failure.why}", f"{found.call}, or: {failure.fix}")
+    return failure
 
 
 def _of_index(found: Identity) -> Known:

@@ -1,16 +1,15 @@
 """From a file and an architecture to a model: the way of a deployment script, in one call."""
 
-import gc
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from torch import nn
 
+from pthway import _lazy
 from pthway.architecture.build import build
 from pthway.architecture.hugging_face import CONFIG, weights_of
 from pthway.architecture.match import Architecture, Match
@@ -18,13 +17,14 @@ from pthway.architecture.resolve import resolve
 from pthway.architecture.solve import solve, solve_nearest
 from pthway.checkpoint import Checkpoint, StateDict, open_checkpoint
 from pthway.checkpoint.checkpoint import ambiguous
+from pthway.checkpoint.collector import collector_paused
 from pthway.checkpoint.prefixes import readings, renamed_by_user
 from pthway.checkpoint.safety import Verdict, refusal
 from pthway.checkpoint.soundness import NonFinite, non_finite
 from pthway.checkpoint.torch_tensors import tensors
 from pthway.errors import Mismatch, PthwayWarning
 from pthway.model.assemble import Assembly, assemble
-from pthway.model.known import hinted, known
+from pthway.model.known import hinted, known, meant
 from pthway.model.model import Model
 
 
@@ -54,19 +54,7 @@ class LoadReport:
         return "\n".join(lines + [f"built with real parameters: {self.plainly}"] * (self.plainly is not None))
 
 
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Loading makes objects that stay; one full collection among torch's own objects takes a third of the time of loading a gigabyte."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-@_collector_paused()
+@collector_paused
 def load(
     path: str | os.PathLike[str],
     architecture: str | Path | Callable[..., nn.Module] | None = None,
@@ -80,20 +68,23 @@ def load(
 ) -> Model:
     """The network of *architecture* with the weights of *path*, in evaluation mode, ready to predict.
 
-    *architecture* is a class, a factory function, ``"file.py:Name"``, ``"package.module:Name"``, or a network of torchvision or timm,
-    ``"timm:resnet18"``. Without one, a ``config.json`` beside the weights tells, as Hugging Face writes it (*path* may be that folder),
+    *architecture* is a class, a factory function, ``"file.py:Name"``, ``"package.module:Name"``, a network of torchvision or timm
+    (``"timm:resnet18"``), or a folder: then the one class in its Python files that fits is found without running them, and only its
+    file is imported. Without one, a ``config.json`` beside the weights tells, as Hugging Face writes it (*path* may be that folder),
     or else the index of networks does (`pthway.identify`), where one network alone has these weights. Constructor *arguments* that
-    are left out are solved from the weights; ``model.arguments`` says of each where its value came from. *weights* chooses among
+    are left out are solved from the weights, those that the file stores (``hyper_parameters``, ``args``, ``config``) tried first;
+    ``model.arguments`` says of each where its value came from. *weights* chooses among
     several state dicts (``"ema"``, ``"raw"`` or a path in the file), *rename* maps names of the file to the architecture's
     (``{"old": "new"}``, or ``{"old.": "new."}`` for all below), *labels* names the classes of the output. With
     ``strict=False`` what fits is loaded, and ``model.report`` lists the rest. An architecture whose own arguments have one of these
     names is passed as a `functools.partial`.
 
     Nothing in the file is executed, and its bytes are mapped rather than copied where their type is the class's. Raises the
-    errors of `pthway.open`; `AmbiguousWeights` when several state dicts fit; `UnsafeFile` when unpickling the file would run
-    code; without an architecture `WholeModule`, `ArchitectureNotFound`, or `AmbiguousArchitecture` where networks share their weights;
-    `MissingDependency` when the library of a network is not installed; `Mismatch` with the cause when nothing fits;
-    `UnsolvedArguments` when the weights do not settle an argument. Warns (`PthwayWarning`) of NaN or infinity in the weights.
+    errors of `pthway.open`; `AmbiguousArchitecture` when several classes of a folder fit, or several networks share the weights;
+    `AmbiguousWeights` when several state dicts fit; `UnsafeFile` when unpickling the file would run code; without an architecture
+    `WholeModule` or `ArchitectureNotFound`; `MissingDependency` when the library of a network is not installed; `Mismatch` with the
+    cause when nothing fits; `UnsolvedArguments` when the weights do not settle an argument. Warns (`PthwayWarning`) of NaN or
+    infinity in the weights.
 
     >>> model = pthway.load("simple_mlp.pth", SimpleMLP)
     >>> model.predict(x).label
@@ -106,7 +97,8 @@ def load(
     if architecture is None:
         recognised, renamed = known(checkpoint, renamed)
     else:
-        recognised = hinted(resolve(architecture), checkpoint, renamed)
+        named = _sought(checkpoint, renamed[0], Path(architecture)) if _is_folder(architecture) else resolve(architecture)
+        recognised = hinted(named, checkpoint, renamed)
     found = recognised.architecture
     state, match = _fit(checkpoint, renamed, found, {**recognised.arguments, **arguments}, solve if strict else solve_nearest)
     match = recognised.explained(match)
@@ -131,7 +123,7 @@ def _fit(
     candidates: Sequence[StateDict],
     architecture: Architecture,
     arguments: Mapping[str, object],
-    solver: Callable[[Architecture, Mapping[str, Any], Mapping[str, object]], Match],
+    solver: Callable[[Architecture, Mapping[str, Any], Mapping[str, object], Mapping[str, object]], Match],
 ) -> tuple[StateDict, Match]:
     """The one state dict that fits, with its match. Raises `AmbiguousWeights` if several do, and the first `Mismatch` if none."""
     fits: list[tuple[StateDict, Match]] = []
@@ -139,16 +131,26 @@ def _fit(
     for state in candidates:
         for reading in readings(state):
             try:
-                fits.append((reading, solver(architecture, reading.tensors, arguments)))
+                fits.append((reading, solver(architecture, reading.tensors, arguments, checkpoint.extras)))
             except Mismatch as failure:
                 failures.append(failure)
             else:
                 break
     if not fits:
-        raise failures[0]
+        raise meant(failures[0], checkpoint, candidates, architecture)
     if len(fits) > 1:
         raise ambiguous(checkpoint.path, tuple(state for state, _ in fits))
     return fits[0]
+
+
+def _is_folder(architecture: object) -> TypeGuard[str | Path]:
+    return isinstance(architecture, str | Path) and Path(architecture).expanduser().is_dir()
+
+
+def _sought(checkpoint: Checkpoint, state: StateDict, folder: Path) -> Architecture:
+    """The class in *folder* that fits; only then is its file imported."""
+    sought: Callable[[Checkpoint, StateDict, Path], Architecture] = _lazy.load("pthway.model.sought:sought")
+    return sought(checkpoint, state, folder.expanduser())
 
 
 def _warn(path: Path, sound: Mapping[str, NonFinite]) -> None:

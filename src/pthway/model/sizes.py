@@ -10,6 +10,8 @@ from pthway.model.signature import Limit
 ALIGNED: Final = 64
 """Where multiples of this run and others do not, sizes are free but for a divisor."""
 USUAL: Final = (224, 32, 28, 64, 256, 128, 299, 384, 512, 227, 96, 48, 24, 12, 84, 16, 8, 112, 160, 192, 288, 320, 336, 448, 640, 1024)
+SIDES: Final = tuple(sorted({*USUAL, 20, 40, 50, 56, 60, 64, 72, 80, 100, 120, 144, 176, 180, 200, 240, 300, 360, 400, 480, 600, 720, 800}))
+"""Sides of images that are not square."""
 USUAL_LENGTHS: Final = (1024, 128, 256, 512, 2048, 4096, 100, 1000, 16000, 8000, 22050, 44100, 64, 32, 784, 187, 500, 200, 50, 10)
 
 
@@ -119,3 +121,24 @@ class Search:
 def _between(low: int, high: int) -> int:
     """The geometric middle: sizes spread over orders of magnitude."""
     return min(max(math.isqrt(max(low, 1) * high), low + 1), high - 1)
+
+
+def unequal(attempt: Callable[[int, int], int | None]) -> list[tuple[int, int]]:
+    """Pairs of two different `SIDES` that run, where no square does.
+
+    *attempt* says of a height and a width what `Search` is told of a size. A larger side never makes an image too small, so that the
+    table of all pairs is crossed from one corner to the other, in as many steps as there are rows and columns.
+    """
+    found: list[tuple[int, int]] = []
+    row, column = 0, len(SIDES) - 1
+    while row < len(SIDES) and column >= 0:
+        height = SIDES[row]
+        sign = attempt(height, SIDES[column])
+        if sign == 0:
+            while column and attempt(height, SIDES[column - 1]) == 0:
+                column -= 1  # the same pair, with less of it cropped
+            width = SIDES[column]
+            if height != width and (not found or found[-1][1] != width):
+                found.append((height, width))
+        row, column = row + (sign != 1), column - (sign is None or sign > 0)
+    return found

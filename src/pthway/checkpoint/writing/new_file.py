@@ -5,7 +5,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pthway.errors import NotWritten, PthwayError
+from pthway.errors import NotWritten, PthwayError, UsageError
+from pthway.formats import Container
+
+
+def destination(path: Path, container: Container) -> Path:
+    """Where a file of the name *path* will be written: a symbolic link stays, and what it points to is replaced.
+
+    Raises `UsageError` if it is a file that *container* reads (the one that was opened, or a shard), if something other than a file
+    stands there, or if its folder does not exist.
+    """
+    place = path.resolve()
+    read = {container.source.descriptor, *(of.source.descriptor for of in container.parts.places.values())}
+    if place.exists() and any(os.path.samestat(place.stat(), os.fstat(descriptor)) for descriptor in read):
+        raise UsageError(f"{path} is the file that is read.", "Weights are never overwritten in place.", "Choose another name.")
+    if place.exists() and not place.is_file():
+        raise UsageError(f"{path} is no regular file.", "A file is replaced only by a file.", "Choose another name.")
+    if not place.parent.is_dir():
+        raise UsageError(f"The folder {place.parent} does not exist.", "It is not created.", f"mkdir -p {place.parent}")
+    return place
 
 
 @contextmanager

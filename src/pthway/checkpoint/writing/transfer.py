@@ -1,47 +1,29 @@
 """The bytes of the tensors on their way from the file they are in to the file that is written."""
 
-from collections.abc import Callable
 from pathlib import Path
-from threading import Lock
 
 from pthway import _lazy
+from pthway.checkpoint.meter import Meter, Progress
 from pthway.checkpoint.streams import Reading, Take, check_booleans, feed
 from pthway.checkpoint.writing.layout import Layout, Placed
 from pthway.checkpoint.writing.new_file import new_file, write
 from pthway.formats import Container
 
-Progress = Callable[[int, int], None]
-"""Is told how many bytes of how many are written."""
-
 
 def transfer(container: Container, layout: Layout, path: Path, progress: Progress | None) -> None:
     """Write the planned file to *path*: whole and checked, or not at all. Raises `CorruptFile` or `NotWritten`."""
     with new_file(path, layout.size) as descriptor:
-        meter = _Meter(sum(placed.block.nbytes for placed in layout.blocks), progress)
+        meter = Meter(sum(placed.block.nbytes for placed in layout.blocks), progress)
         writers = [_Writer(descriptor, placed, meter) for placed in layout.blocks]
         feed(container, [Reading(writer.block.spec, writer.taker()) for writer in writers], path.parent)
         for at, content in layout.frame([writer.checksum for writer in writers]):
             write(descriptor, content, at)
 
 
-class _Meter:
-    """Counts what several threads have written."""
-
-    def __init__(self, total: int, progress: Progress | None) -> None:
-        self.total, self.progress, self.done, self.lock = total, progress, 0, Lock()
-
-    def add(self, count: int) -> None:
-        """Count *count* more bytes."""
-        if self.progress is not None:
-            with self.lock:
-                self.done += count
-                self.progress(self.done, self.total)
-
-
 class _Writer:
     """Writes one block, piece after piece, and sums its checksum up."""
 
-    def __init__(self, descriptor: int, placed: Placed, meter: _Meter) -> None:
+    def __init__(self, descriptor: int, placed: Placed, meter: Meter) -> None:
         self.descriptor, self.block, self.meter = descriptor, placed.block, meter
         self.at = placed.at
         self.checksummed = placed.before is not None

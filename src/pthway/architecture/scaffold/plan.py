@@ -1,0 +1,217 @@
+"""From the tree of modules to parts: which layer each module is, which containers, and what is left to classes of their own."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Final
+
+from pthway.architecture.scaffold.case import Case, Layer
+from pthway.architecture.scaffold.flow import Signal, through_all
+from pthway.architecture.scaffold.layers import infer
+from pthway.architecture.scaffold.names import is_module, is_tensor
+from pthway.architecture.scaffold.part import Bare, Form, Part
+from pthway.architecture.scaffold.settings import Settings, weightless, weightless_by_name
+from pthway.architecture.scaffold.told import Held, Node, Told, tree
+from pthway.architecture.scaffold.transformers import CHILDREN, STACK
+from pthway.errors import Unrepresentable
+
+TORCH: Final = "torch.nn.modules."
+"""Where torch's own modules are defined."""
+
+CONTAINERS: Final = ("Sequential", "ModuleList", "ModuleDict")
+
+_FLOATING: Final = ("float", "bfloat", "complex")
+"""Types that begin so can be parameters."""
+
+_BUFFER: Final = ("running_", "inv_freq", "num_batches")
+"""Names that begin so are buffers in the code that people write."""
+
+_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,5}")
+
+_FUNCTION: Final = re.compile(r"<torch\.[\w.]+\.(relu|gelu)>")
+
+_LARGEST_LAYER: Final = 1024
+"""Tensors of one layer: an LSTM has up to ten in each of its layers."""
+
+
+def plan(told: Told) -> Part:
+    """The root as a part, with everything below it. Raises `LimitExceeded` for modules nested too deep."""
+    root = tree(told)
+    return _Planner(root, names_all=told.held is not None or any(node.version is not None for node in _walk(root))).root(root)
+
+
+def _walk(node: Node) -> list[Node]:
+    return [node, *(each for child in node.children.values() for each in _walk(child))]
+
+
+class _Planner:
+    """Goes through the modules in the file's order, since what stands before a layer tells something of it."""
+
+    def __init__(self, root: Node, *, names_all: bool) -> None:
+        self.names_all = names_all
+        """Whether the file names modules without weights too."""
+        self.before: Layer | None = None
+        nodes = [node for node in _walk(root) if node.own]
+        self.after: Mapping[str, dict[str, tuple[int, ...]]] = {
+            node.path: {name: tensor.shape for name, tensor in following.own.items()} for node, following in pairwise(nodes)
+        }
+        spatial = Counter(len(tensor.shape) - 2 for node in nodes for name, tensor in node.own.items() if name.startswith("weight"))
+        self.dimensions = next((count for count, _ in spatial.most_common() if 1 <= count <= 3), None)  # noqa: PLR2004  # Conv1d to Conv3d
+
+    def root(self, node: Node) -> Part:
+        part = self.part(node)
+        match part.form:
+            case Form.SEQUENTIAL:
+                return part._replace(form=Form.CLASS, sequential=True)
+            case Form.CLASS:
+                return part
+        if part.form is Form.LAYER:  # one layer is the whole network: its tensors have no module's name before them
+            return Part("", Form.CLASS, layer=part.layer, kind=part.kind, guesses=part.guesses)
+        return part._replace(form=Form.CLASS)
+
+    def part(self, node: Node) -> Part:
+        kind = _torch_class(node.held)
+        if kind not in CONTAINERS and (layer := self.layer(node, kind)) is not None:
+            if layer.gives is not None:
+                self.before = layer
+            foreign = node.held is not None and not kind
+            return Part(node.path, Form.LAYER, layer=layer, kind=_foreign(node.held), guesses=("class",) * foreign)
+        if not node.own and not node.children:
+            return self.without_tensors(node, kind)
+        for name in node.children:
+            if not is_module(name):
+                raise _unnamed("module", name, node)
+        children = tuple((name, self.part(child)) for name, child in node.children.items())
+        named = node.held.kind if node.held and kind not in CONTAINERS else ""
+        made = Part(node.path, Form.CLASS, children, _bare(node), kind=named, sequential=kind == "Sequential")
+        return made if node.own else self.container(made, kind)
+
+    def layer(self, node: Node, kind: str) -> Layer | None:
+        compound = node.children.keys() >= CHILDREN or STACK in node.children
+        tensors = dict(node.below()) if len(node.children) <= 1 or compound else {}
+        if not tensors or len(tensors) > _LARGEST_LAYER:
+            return None
+        if node.held is not None and not kind and not _told_enough(node.held):
+            return None  # a class of the user's with weights of its own
+        case = Case(
+            {name: tensor.shape for name, tensor in tensors.items()},
+            node.path.rpartition(".")[2],
+            Settings(_settings(node)),
+            kind="Linear" if kind == "NonDynamicallyQuantizableLinear" else kind,
+            version=node.version,
+            before=self.before,
+            after=self.after.get(node.path, {}),
+            dimensions=self.dimensions,
+        )
+        return infer(case, {name: tensor.dtype for name, tensor in tensors.items()})
+
+    def without_tensors(self, node: Node, kind: str) -> Part:
+        settings = Settings(node.held.settings if node.held else None)
+        found = weightless(kind, settings) if kind else None
+        named = weightless_by_name(node.path.rpartition(".")[2]) if node.held is None else None
+        if named:
+            return Part(node.path, Form.LAYER, layer=Layer(named, ()), guesses=("name",))
+        if found is None:
+            return Part(node.path, Form.UNKNOWN, kind=node.held.kind if node.held else "")
+        return Part(node.path, Form.LAYER, layer=Layer(kind, *found))
+
+    def container(self, made: Part, kind: str) -> Part:
+        """*made* as a container of torch, where its children are numbered; otherwise as it is."""
+        numbers = [int(name) for name, _ in made.children if _INDEX.fullmatch(name)]
+        if len(numbers) < len(made.children) or kind == "ModuleDict":
+            return made
+        children = self.without_holes(dict(made.children), made.path)
+        if children is None:
+            return made
+        rising = numbers == sorted(numbers)
+        if kind:
+            return made._replace(form=Form.LIST if kind == "ModuleList" else Form.SEQUENTIAL, children=children)
+        fits = rising and through_all((child for _, child in children), Signal()) is not None
+        form = Form.SEQUENTIAL if fits else Form.LIST
+        return made._replace(form=form, children=children, guesses=("class" if made.kind else "container",))
+
+    def without_holes(self, children: Mapping[str, Part], path: str) -> tuple[tuple[str, Part], ...] | None:
+        """The children by index, with unknown modules where a file that names only tensors leaves holes; None if there are holes still."""
+        last = max(map(int, children))
+        if last >= len(children) and (self.names_all or last > 4 * len(children) + 8):
+            return None
+        inside = f"{path}." if path else ""
+        return tuple((str(index), children.get(str(index)) or Part(f"{inside}{index}", Form.UNKNOWN)) for index in range(last + 1))
+
+
+def _settings(node: Node) -> Mapping[str, object] | None:
+    """What the file tells of a module; of a transformer's layer or stack, what it tells of the modules in it."""
+    told = node.held.settings if node.held else None
+    if told is not None and STACK in node.children:
+        inside = [_settings(child) for child in node.children[STACK].children.values()]
+        norm = node.children["norm"].held if "norm" in node.children else None
+        norm_eps = norm.settings.get("eps") if norm is not None and norm.settings is not None else None
+        if not inside or any(each != inside[0] for each in inside):
+            return None
+        return {**told, **(inside[0] or {}), "norm_eps": norm_eps}
+    if told is None or not node.children.keys() >= CHILDREN:
+        return told
+    found = dict(told)
+    for name, setting, meaning in (
+        ("self_attn", "num_heads", "num_heads"),
+        ("self_attn", "batch_first", "batch_first"),
+        ("norm1", "eps", "layer_norm_eps"),
+        ("dropout", "p", "dropout"),
+    ):
+        held = node.children[name].held if name in node.children else None
+        if held is not None and held.settings is not None and setting in held.settings:
+            found[meaning] = held.settings[setting]
+    found["activation"] = _FUNCTION.sub(r"\1", str(told.get("activation")))
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _torch_class(held: Held | None) -> str:
+    """The class of torch's that a module is; empty for others."""
+    if held is None or not held.kind.startswith(TORCH):
+        return ""
+    return held.kind.rpartition(".")[2]
+
+
+def _foreign(held: Held | None) -> str:
+    return held.kind if held is not None and not held.kind.startswith(TORCH) else ""
+
+
+def _told_enough(held: Held) -> bool:
+    """Whether a class that is none of torch's has the attributes of one of torch's layers, so that it is probably derived from it."""
+    return held.settings is not None and any(names <= held.settings.keys() for names in _MARKS)
+
+
+_MARKS: Final = (
+    frozenset(("in_features", "out_features")),
+    frozenset(("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")),
+    frozenset(("num_features", "eps", "track_running_stats")),
+    frozenset(("normalized_shape", "eps")),
+    frozenset(("num_groups", "num_channels", "eps")),
+    frozenset(("num_embeddings", "embedding_dim")),
+)
+"""Attributes by which layers of torch are known in the classes that are derived from them."""
+
+
+def _bare(node: Node) -> tuple[Bare, ...]:
+    """The tensors of a module that is no layer. Raises `Unrepresentable` for names that torch gives to none."""
+    for name in node.own:
+        if name in node.children or not is_tensor(name):
+            raise _unnamed("tensor", name, node)
+    return tuple(Bare(name, tensor.shape, tensor.dtype, *_is_parameter(node, name, tensor.dtype)) for name, tensor in node.own.items())
+
+
+def _unnamed(what: str, name: str, node: Node) -> Unrepresentable:
+    return Unrepresentable(
+        f"A {what} is named {name[:60]!a} in the module {node.path[:60]!a}.",
+        "torch keeps nothing under an empty name, that of an attribute which every module has, or that of a module beside it.",
+        "Rename it and save the weights again.",
+    )
+
+
+def _is_parameter(node: Node, name: str, dtype: str) -> tuple[bool, bool]:
+    """Whether a tensor is a parameter, and whether that is known."""
+    floating = dtype.startswith(_FLOATING)
+    if node.held is not None:
+        return name not in node.held.buffers and floating, True
+    return floating and not name.startswith(_BUFFER), not floating
