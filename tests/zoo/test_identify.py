@@ -20,6 +20,8 @@ from pthway.architecture.zoo.index import the_index
 from pthway.architecture.zoo.lookup import exact
 from pthway.errors import AmbiguousArchitecture, ArchitectureNotFound, PthwayError
 
+pytestmark = pytest.mark.filterwarnings("ignore:The default weight initialization:FutureWarning")  # of GoogLeNet and Inception
+
 OTHER = 77
 """Classes that no network has by default."""
 TORCHVISION = sorted(torchvision.models.list_models(module=torchvision.models))
@@ -85,6 +87,11 @@ def weights(name: str) -> Weights:
     return Weights(shapes(module), shapes(on_meta(name, num_classes=OTHER)), tree)
 
 
+def classified(name: str) -> bool:
+    """Whether the number of classes changes the weights at all: a few encoders of timm have no head to change."""
+    return weights(name).default != weights(name).other
+
+
 def named(tensors: Mapping[str, Shape], tree: tuple[str, ...] | None = None) -> set[str]:
     return {reading.row.spelling for reading in exact(the_index(), tensors, tree).readings}
 
@@ -99,7 +106,7 @@ def test_a_network_is_in_the_group_that_is_named_for_its_weights(name: str) -> N
     assert name in named(weights(name).default, weights(name).tree)
     readings = [reading for reading in exact(the_index(), weights(name).other).readings if reading.row.spelling == name]
     readings = exact(the_index(), weights(name).other).readings
-    assert {reading.classes for reading in readings if reading.row.spelling == name} == {OTHER}
+    assert {reading.classes for reading in readings if reading.row.spelling == name} == {OTHER if classified(name) else None}
 
 
 def test_a_group_is_the_networks_of_the_same_names_and_shapes_and_no_others() -> None:
@@ -111,14 +118,16 @@ def test_a_group_is_the_networks_of_the_same_names_and_shapes_and_no_others() ->
     for name in NETWORKS:
         alike[key(name)].add(name)
     for name in NETWORKS:
-        assert named(weights(name).other) & set(NETWORKS) == alike[key(name)]
+        readings = exact(the_index(), weights(name).other).readings
+        built_alike = {reading.row.spelling for reading in readings if not reading.row.arguments}
+        assert built_alike & set(NETWORKS) == alike[key(name)]
 
 
 @pytest.mark.parametrize("name", SAMPLE)
 def test_a_loaded_network_gives_the_bits_of_the_librarys_own(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = builder(name)(num_classes=7).eval()
-    torch.save({key: value.clone() for key, value in network.state_dict().items()}, tmp_path / "flowers.pth")
+    torch.save(network.state_dict(), tmp_path / "flowers.pth")
     try:
         model = pthway.load(tmp_path / "flowers.pth")
     except AmbiguousArchitecture as several:
