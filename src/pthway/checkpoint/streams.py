@@ -59,7 +59,7 @@ def feed(container: Container, readings: Sequence[Reading], folder: Path) -> Non
         for key, file in unpacked.items():
             runs[key].append(_Run(0, storages[key].nbytes, _writer(file)))
         cursors = {key: _Cursor(of) for key, of in runs.items()}
-        container.check(list(storages.values()), lambda storage, chunk: cursors[storage.key].show(chunk))
+        container.check(list(storages.values()), lambda storage, chunk: cursors[storage.key].show(chunk), copies=True)
         for spec, take in scattered:
             for piece in gathered(_place(container, spec.storage, unpacked), spec):
                 take(piece)
@@ -93,7 +93,7 @@ class Readable:
         self._stack = ExitStack()
         storages = {spec.storage.key: spec.storage for spec in tensors}
         self._unpacked = {key: self._stack.enter_context(_unnamed_file(folder)) for key, of in storages.items() if not container.maps(of)}
-        container.check(list(storages.values()), self._look if self._unpacked else None)
+        container.check(list(storages.values()), self._look if self._unpacked else None, copies=True)
 
     def _look(self, storage: StorageSpec, chunk: memoryview) -> None:
         if storage.key in self._unpacked:

@@ -1,6 +1,5 @@
 """Tensors of any strides, gathered piece by piece through small windows of the file."""
 
-import mmap
 import os
 from collections.abc import Iterator
 from math import prod
@@ -10,6 +9,7 @@ import numpy as np
 
 from pthway.checkpoint.arrays import Array
 from pthway.errors import CorruptFile
+from pthway.formats.file_bytes import map_window
 from pthway.formats.limits import MIB
 from pthway.formats.tensors import DTYPES, TensorSpec
 
@@ -55,7 +55,7 @@ def _fill(piece: Array, descriptor: int, begin: int, steps: tuple[int, ...]) -> 
     reach = [(size - 1) * step for size, step in zip(piece.shape, steps, strict=True)]
     span = sum(reach) + piece.itemsize
     if span <= _WINDOW:
-        window = os.pread(descriptor, span, begin) if span <= _READ else _map_window(descriptor, begin, span)
+        window = os.pread(descriptor, span, begin) if span <= _READ else map_window(descriptor, begin, span)
         if window is None or len(window) < span:
             raise CorruptFile("The file became shorter while it was read.", "Another process writes to it.", "Wait until it is complete.")
         np.copyto(piece, np.ndarray(piece.shape, piece.dtype, window, 0, steps))
@@ -65,15 +65,3 @@ def _fill(piece: Array, descriptor: int, begin: int, steps: tuple[int, ...]) -> 
     ahead = (slice(None),) * axis
     _fill(piece[(*ahead, slice(None, half))], descriptor, begin, steps)
     _fill(piece[(*ahead, slice(half, None))], descriptor, begin + half * steps[axis], steps)
-
-
-def _map_window(descriptor: int, offset: int, count: int) -> memoryview | None:
-    """*count* bytes of a file from *offset*, mapped for reading as long as the view lives; None if the file ends before."""
-    before = offset % mmap.ALLOCATIONGRANULARITY
-    try:
-        window = mmap.mmap(
-            descriptor, before + count, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE, prot=mmap.PROT_READ, offset=offset - before
-        )
-    except ValueError:
-        return None
-    return memoryview(window)[before:]

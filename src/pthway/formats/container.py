@@ -14,6 +14,9 @@ from pthway.formats.parts import Parts
 from pthway.formats.tensors import DTYPES, StorageSpec
 from pthway.formats.zip_archive import read_record, unpacked
 
+Look = Callable[[StorageSpec, memoryview], None]
+"""Is shown the next bytes of a storage."""
+
 _SWAPS: Final = {2: "H", 4: "I", 8: "Q"}
 
 
@@ -58,28 +61,33 @@ class Container:
             self._unpacked[spec.key] = memoryview(self._copied(spec))
         return self._unpacked[spec.key]
 
-    def check(self, specs: list[StorageSpec], look: Callable[[StorageSpec, memoryview], None] | None = None) -> None:
+    def check(self, specs: list[StorageSpec], look: Look | None = None, *, copies: bool = False) -> None:
         """Read the storages once, side by side, and compare their checksums. Raises `CorruptFile`.
 
         *look* is shown all their bytes on the way, little-endian and in order, in chunks of `file_bytes.CHUNK`; they are to be
-        trusted when this returns. Without it, storages that are not mapped are left out: they are compared when they are copied.
+        trusted when this returns; *copies* says that it writes them elsewhere. Without *look*, storages that are not mapped are left
+        out: they are compared when they are copied.
         """
         todo = [spec for spec in specs if look is not None or (self.maps(spec) and spec.key not in self._checked)]
         if len(todo) > 1:
             pool_of = _lazy.load("concurrent.futures:ThreadPoolExecutor")
             with pool_of(min(len(os.sched_getaffinity(0)), len(todo))) as pool:
-                list(pool.map(lambda spec: self._check_one(spec, look), todo))
+                list(pool.map(lambda spec: self._check_one(spec, look, copies=copies), todo))
         elif todo:
-            self._check_one(todo[0], look)
+            self._check_one(todo[0], look, copies=copies)
         for source in {self.parts.places[spec.key].source for spec in specs}:
             source.check_unchanged()
         self._checked.update(spec.key for spec in todo if self.maps(spec))
 
-    def _check_one(self, spec: StorageSpec, look: Callable[[StorageSpec, memoryview], None] | None) -> None:
+    def _check_one(self, spec: StorageSpec, look: Look | None, *, copies: bool) -> None:
         place = self.parts.places[spec.key]
         if place.record is None and look is None:
             return
-        for chunk in unpacked(place.source, place.record) if place.record else place.source.chunks(place.offset, place.size):
+        if place.record is not None:
+            chunks = unpacked(place.source, place.record, mapped=not copies)
+        else:
+            chunks = (place.source.chunks if copies else place.source.mapped)(place.offset, place.size)
+        for chunk in chunks:
             if look is not None:
                 look(spec, chunk if self.parts.byteorder == "little" else _swapped(chunk, spec.dtype))
 

@@ -12,6 +12,9 @@ from pthway.errors import CorruptFile, EmptyFile, MissingFile, NotWeights, Trunc
 CHUNK: Final = 256 * 1024
 """Bytes that are looked at together: they stay in the processor's cache between two looks, and outweigh the cost of a call."""
 
+_WINDOW: Final = 16 * 1024 * 1024
+"""Bytes that are mapped at a time: large enough that mapping costs nothing, small beside the memory that is promised."""
+
 
 @final
 class FileBytes:
@@ -68,8 +71,8 @@ class FileBytes:
     def chunks(self, offset: int, count: int) -> Iterator[memoryview]:
         """The bytes in chunks of `CHUNK`, the last one shorter. Raises `CorruptFile` if the file became shorter.
 
-        Every chunk overwrites the one before. A buffer that stays in the cache is read into, summed up and written from faster than a
-        map of the file, whose pages have to be entered one by one; and a file that shrinks is an error, not the end of the process.
+        Every chunk overwrites the one before: where bytes are written on, a buffer that stays in the cache is faster than a map of the
+        file, whose pages have to be entered one by one for every write.
         """
         buffer = memoryview(bytearray(min(CHUNK, count)))
         end = offset + count
@@ -83,6 +86,19 @@ class FileBytes:
                 filled += got
             yield chunk
             offset += len(chunk)
+
+    def mapped(self, offset: int, count: int) -> Iterator[memoryview]:
+        """The same bytes as windows of a map: where they are only looked at, not copying them takes half the time."""
+        if count <= CHUNK:
+            yield memoryview(self.read(offset, count))
+            return
+        for at in range(offset, offset + count, _WINDOW):
+            self.check_unchanged()  # a mapped page that the file no longer has would end the process
+            window = map_window(self.descriptor, at, min(_WINDOW, offset + count - at))
+            if window is None:
+                raise self.changed()
+            for start in range(0, len(window), CHUNK):
+                yield window[start : start + CHUNK]
 
     def map(self) -> mmap.mmap:
         """The file in memory: pages are read when touched, and writes to them stay private."""
@@ -101,3 +117,15 @@ class FileBytes:
 
     def __del__(self) -> None:
         os.close(self.descriptor)
+
+
+def map_window(descriptor: int, offset: int, count: int) -> memoryview | None:
+    """*count* bytes of a file from *offset*, mapped for reading as long as the view lives; None if the file ends before."""
+    before = offset % mmap.ALLOCATIONGRANULARITY
+    try:
+        window = mmap.mmap(
+            descriptor, before + count, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE, prot=mmap.PROT_READ, offset=offset - before
+        )
+    except ValueError:
+        return None
+    return memoryview(window)[before:]

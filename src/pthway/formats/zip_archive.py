@@ -94,8 +94,8 @@ def read_record(source: FileBytes, record: Record, limit: int) -> bytes:
     return b"".join(bytes(chunk) for chunk in unpacked(source, record))
 
 
-def unpacked(source: FileBytes, record: Record) -> Iterator[memoryview]:
-    """The unpacked bytes of one record in chunks of `file_bytes.CHUNK`, the last one shorter; each may overwrite the one before.
+def unpacked(source: FileBytes, record: Record, *, mapped: bool = False) -> Iterator[memoryview]:
+    """The unpacked bytes of one record in chunks of `file_bytes.CHUNK`, the last one shorter; each may overwrite the one before, unless *mapped*.
 
     They are to be trusted once the iterator is exhausted: then the checksum was compared. Raises `CorruptFile`, or
     `LimitExceeded` before anything is unpacked from a record that would grow out of proportion.
@@ -109,7 +109,8 @@ def unpacked(source: FileBytes, record: Record) -> Iterator[memoryview]:
     # zlib-ng is four times as fast as the zlib that comes with Python, and takes longer to import than a small record to check.
     crc32 = _lazy.load("zlib_ng.zlib_ng:crc32") if record.size > CHUNK else zlib.crc32
     crc = 0
-    for chunk in source.chunks(record.offset, record.packed) if record.stored else _inflated(source, record):
+    stored = source.mapped if mapped else source.chunks
+    for chunk in stored(record.offset, record.packed) if record.stored else _inflated(source, record):
         crc = crc32(chunk, crc)
         yield chunk
     if crc != record.crc:
