@@ -64,7 +64,7 @@ class Container:
     def check(self, specs: list[StorageSpec], look: Look | None = None, *, copies: bool = False) -> None:
         """Read the storages once, side by side, and compare their checksums. Raises `CorruptFile`.
 
-        *look* is shown all their bytes on the way, little-endian and in order, in chunks of `file_bytes.CHUNK`; they are to be
+        *look* is shown all their bytes on the way, little-endian and in order, in chunks of at most `file_bytes.CHUNK`; they are to be
         trusted when this returns; *copies* says that it writes them elsewhere. Without *look*, storages that are not mapped are left
         out: they are compared when they are copied.
         """

@@ -95,7 +95,7 @@ def read_record(source: FileBytes, record: Record, limit: int) -> bytes:
 
 
 def unpacked(source: FileBytes, record: Record, *, mapped: bool = False) -> Iterator[memoryview]:
-    """The unpacked bytes of one record in chunks of `file_bytes.CHUNK`, the last one shorter; each may overwrite the one before, unless *mapped*.
+    """The unpacked bytes of one record in chunks of at most `file_bytes.CHUNK`; each may overwrite the one before, unless *mapped*.
 
     They are to be trusted once the iterator is exhausted: then the checksum was compared. Raises `CorruptFile`, or
     `LimitExceeded` before anything is unpacked from a record that would grow out of proportion.
