@@ -8,11 +8,12 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from pthway import errors
 from pthway.checkpoint import open_checkpoint
 from pthway.checkpoint.torch_tensors import tensors
-from pthway.formats import open_container
+from pthway.formats import limits, open_container
 
 NAMES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64, "I32": torch.int32,
@@ -124,3 +125,12 @@ def test_every_flipped_bit_of_the_header_is_read_or_refused(tmp_path: Path) -> N
             open_container(write(tmp_path / "m.safetensors", bytes(flipped)))
         except errors.PthwayError:
             continue
+
+
+def test_tensors_are_read_up_to_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_file({str(number): torch.zeros(1) for number in range(4)}, tmp_path / "m.safetensors", {"format": "pt"})
+    monkeypatch.setattr(limits, "MAX_TENSORS", 4)
+    assert len(open_checkpoint(tmp_path / "m.safetensors")) == 4
+    monkeypatch.setattr(limits, "MAX_TENSORS", 3)
+    with pytest.raises(errors.LimitExceeded, match="has 4 tensors"):
+        open_checkpoint(tmp_path / "m.safetensors")

@@ -45,6 +45,13 @@ def read(source: FileBytes) -> Parts:
     header = json_text.parse(source.read(_LENGTH, length), f"The header of {source.path}")
     if not isinstance(header, PickledDict):
         raise _corrupt(source, "has a header that is no JSON object")
+    count = sum(name != _METADATA for name in header)
+    if count > limits.MAX_TENSORS:
+        raise LimitExceeded(
+            f"{source.path} has {count:,} tensors.",
+            f"At most {limits.MAX_TENSORS:,} are read from one file.",
+            "Split it into shards with an index.",
+        )
     metadata = _metadata(source, header)
     tensors = {name: _entry(source, name, entry) for name, entry in header.pairs if name != _METADATA and isinstance(name, str)}
     data = _LENGTH + length
