@@ -194,3 +194,20 @@ def test_old_names_of_a_norm_are_renamed() -> None:
 def test_an_auxiliary_head_is_said_to_serve_training_only() -> None:
     error = told(RESNET | {"aux_head.fc.weight": Shape((2, 2), "float32")})
     assert error.why == "aux_head (1 tensor) is in the checkpoint and not in ResNet; an auxiliary head serves training only"
+
+
+def test_modules_that_only_their_order_tells_apart_are_not_renamed_into_each_other() -> None:
+    def attention(*names: str) -> dict[str, Shape]:
+        return {f"blocks.{block}.{name}.weight": Shape((8, 8), "float32") for block in range(2) for name in names}
+
+    error = told(attention("key", "query", "value"), attention("q_proj", "k_proj", "v_proj"))
+    assert "blocks.0.key in the checkpoint may be blocks.0.q_proj in ResNet: their order alone says so" in error.why
+    assert "rename=" not in error.fix
+
+
+def test_blocks_of_one_shape_are_renamed_by_their_numbers() -> None:
+    old = {f"layers.{block}.fc.weight": Shape((8, 8), "float32") for block in range(3)}
+    new = {f"blocks.{block}.fc.weight": Shape((8, 8), "float32") for block in range(3)}
+    rename = ast.literal_eval(told(old, new).fix.partition("rename=")[2].removesuffix(")"))
+    moved = [after + key.removeprefix(before) for key in old for before, after in rename.items() if key.startswith(before)]
+    assert moved == list(new)

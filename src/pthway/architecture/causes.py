@@ -188,11 +188,27 @@ def _renames(left: _Open) -> Iterator[Cause]:
     groups: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for old, new in pairs.items():
         groups[_differing_parts(old, new)][old] = new
+    doubtful = _interchangeable(groups, left)
     for (old_part, new_part), members in groups.items():
         rename = {old_part: new_part} if old_part.endswith(".") else members
-        shown = f"{old_part.rstrip('.')} in the checkpoint is {new_part.rstrip('.')} in {left.name}"
-        text = f"{shown}, by shape and place ({_tensors(len(members))})"
-        yield left.take(Cause(text, _both(members), rename))
+        here, there = f"{old_part.rstrip('.')} in the checkpoint", f"{new_part.rstrip('.')} in {left.name}"
+        if (old_part, new_part) in doubtful:
+            text = f"{here} may be {there}: their order alone says so, others have the same shapes ({_tensors(len(members))})"
+            yield left.take(Cause(text, _both(members)))
+        else:
+            yield left.take(Cause(f"{here} is {there}, by shape and place ({_tensors(len(members))})", _both(members), rename))
+
+
+def _interchangeable(groups: Mapping[tuple[str, str], Mapping[str, str]], left: _Open) -> set[tuple[str, str]]:
+    """The renamings of which another one of the same block takes tensors of the same looks: query, key and value, say.
+
+    Which of them is which decides every answer, and shapes cannot tell it.
+    """
+    holders: dict[tuple[tuple[str, ...], str, tuple[int, ...]], set[tuple[str, str]]] = defaultdict(set)
+    for rule, members in groups.items():
+        for old in members:
+            holders[tuple(_NUMBERED.findall(f".{old}")), old.rpartition(".")[2], left.unexpected[old]].add(rule)
+    return {rule for rules in holders.values() if len(rules) > 1 for rule in rules}
 
 
 def _pairs(unexpected: Mapping[str, tuple[int, ...]], missing: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
