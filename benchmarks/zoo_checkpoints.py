@@ -11,6 +11,7 @@ import importlib
 import inspect
 import json
 import random
+import resource
 import sys
 import warnings
 from collections import OrderedDict, defaultdict
@@ -24,6 +25,8 @@ from torch import nn
 FACENET = 2
 MAX_EXPANSION, MAX_UNCHECKED = 15, 64 * 2**20
 """pthway reads a tensor that repeats its storage as often as this, or is smaller."""
+MEMORY = 10 * 2**30
+"""Bytes of address space that building may take."""
 LARGEST = 3_000
 """Tensors of a network; larger ones take long to build and teach nothing more."""
 
@@ -132,6 +135,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     draw = random.Random(seed)
     torch.set_grad_enabled(False)  # torch's signature
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))  # the default of some configurations is a network of many gigabytes
     index, failed = [], []
     makers = {name: list(of(draw)) for name, of in LIBRARIES.items()}
     for makers_of in makers.values():
