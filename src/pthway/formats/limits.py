@@ -72,7 +72,7 @@ MAX_DIRECTORY_BYTES: Final = 64 * MIB
 MAX_RECORD_NAME: Final = 4096
 """Bytes of a record's name, as of a path on Linux."""
 
-MAX_EXTRA_FIELDS: Final = 16
+MAX_EXTRA_FIELDS: Final = 6
 """Extra fields of one record, before the one that is looked for: torch and zip tools write up to four."""
 
 MAX_KEY_LENGTH: Final = 1024
