@@ -117,6 +117,10 @@ def find(root: object) -> tuple[list[StateDict], dict[str, object]]:
     return _plausible(finder.found, finder.rest)
 
 
+_WALKED: Final = (TensorSpec, CompositeSpec, PickledDict, Opaque, list, tuple)
+"""What may be, or hold, a tensor."""
+
+
 class _Finder:
     """A walk over inert values, each visited once however often the file refers to it."""
 
@@ -185,6 +189,12 @@ class _Finder:
             self.note(path or "(the file)", value)
         return 0
 
+    def may_hold_weights(self, value: object) -> bool:
+        """Whether a value is a tensor, or is to be walked for those inside it."""
+        if isinstance(value, PickledDict):
+            return any(isinstance(held, _WALKED) for _, held in value.pairs)
+        return isinstance(value, _WALKED) and id(value) not in self.flat
+
     def holds_dictionaries(self, value: list[object] | tuple[object, ...]) -> bool:
         """Whether a list that was not walked yet holds dictionaries or objects."""
         if id(value) in self.flat:
@@ -198,7 +208,9 @@ class _Finder:
         before = len(self.found)
         largest = 0
         for key, entry in value.pairs:
-            if not isinstance(entry, TensorSpec | CompositeSpec):
+            if self.plain.left < 0 and not self.may_hold_weights(entry):
+                self.hidden += 1  # nothing more is shown, and nothing is to be found
+            elif not isinstance(entry, TensorSpec | CompositeSpec):
                 largest = max(largest, self.walk(entry, self.below(path, key), depth + 1))
             elif not isinstance(key, str):
                 self.note(self.below(path, key), entry)
