@@ -170,3 +170,29 @@ def test_a_zero_point_or_scale_outside_its_type_is_refused(old: bytes, new: byte
     (tmp_path / "t.pth").write_bytes(content.replace(old, new))
     with pytest.raises(errors.CorruptFile, match="none of a quantised tensor"):
         open_checkpoint(tmp_path / "t.pth")
+
+
+def test_zero_points_of_channels_outside_their_type_are_refused(tmp_path: Path) -> None:
+    made = torch.quantize_per_channel(torch.ones(2, 3), torch.tensor([0.1, 0.2]), torch.tensor([5, 6]), 0, torch.qint8)
+    torch.save({"t": made}, tmp_path / "t.pth", _use_new_zipfile_serialization=False)
+    content, zeros = (tmp_path / "t.pth").read_bytes(), made.q_per_channel_zero_points().numpy().tobytes()
+    assert content.count(zeros) == 1
+    for value, fits in ((127, True), (128, False), (-128, True), (-129, False)):
+        (tmp_path / "t.pth").write_bytes(content.replace(zeros, value.to_bytes(8, "little", signed=True) + zeros[8:]))
+        checkpoint = open_checkpoint(tmp_path / "t.pth")
+        for ask in (checkpoint["t"].numpy, lambda checkpoint=checkpoint: read(checkpoint)):
+            if fits:
+                ask()
+            else:
+                with pytest.raises(errors.CorruptFile, match="zero points outside -128"):
+                    ask()
+
+
+def test_a_jagged_tensor_with_holes_is_described_and_not_read_wrongly(tmp_path: Path) -> None:
+    whole = torch.nested.nested_tensor_from_jagged(torch.arange(6.0).reshape(6, 1), torch.tensor([0, 3, 6]), torch.tensor([2, 3]))
+    checkpoint = opened(whole, tmp_path)
+    with pytest.raises(errors.UnreadableFile, match="nested_jagged_with_holes"):
+        read(checkpoint)
+    checkpoint = opened(torch.nested.nested_tensor([torch.ones(2, 3), torch.zeros(4, 3)], layout=torch.jagged).transpose(1, 2), tmp_path)
+    with pytest.raises(errors.UnreadableFile, match="nested_jagged_with_holes"):
+        read(checkpoint)

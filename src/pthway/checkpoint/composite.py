@@ -7,7 +7,7 @@ import numpy as np
 from pthway.checkpoint.arrays import Array, array
 from pthway.errors import CorruptFile, LimitExceeded, UnreadableFile
 from pthway.formats import Container, limits
-from pthway.formats.tensors import CompositeSpec
+from pthway.formats.tensors import QUANTIZED, CompositeSpec
 
 _CODES = {"qint8": np.dtype(np.int8), "quint8": np.dtype(np.uint8), "qint32": np.dtype(np.int32)}
 
@@ -48,6 +48,9 @@ def scales(container: Container, spec: CompositeSpec, name: str) -> tuple[Array,
     found, zeros = array(container, spec.parts[1], f"the scales of {name}"), array(container, spec.parts[2], f"the zero points of {name}")
     if not (np.isfinite(found.astype(np.float64)).all() and (found > 0).all() and np.isfinite(zeros.astype(np.float64)).all()):
         raise CorruptFile(f"{name} has scales that are not positive, or not finite.", "Quantised numbers are multiples.", "Save it again.")
+    low, high = QUANTIZED[spec.dtype]
+    if zeros.dtype.kind in "iu" and ((zeros < low) | (zeros > high)).any():
+        raise CorruptFile(f"{name} has zero points outside {low} … {high}.", f"They are codes of {spec.dtype}.", "Save it again.")
     return found, zeros, axis
 
 

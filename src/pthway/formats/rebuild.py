@@ -172,7 +172,9 @@ def _jagged(arguments: Arguments) -> CompositeSpec:
     if not isinstance(named, PickledDict):
         raise ValueError("the parts are not named")
     values, offsets = _tensors((named.get("values"), named.get("offsets")))
-    return CompositeSpec("nested_jagged", values.dtype, (max(0, offsets.elements - 1),), (values, offsets))
+    plain = named.get("lengths") is None and named.get("_ragged_idx") in (1, None)
+    kind = "nested_jagged" if plain else "nested_jagged_with_holes"
+    return CompositeSpec(kind, values.dtype, (max(0, offsets.elements - 1),), (values, offsets))
 
 
 def _meta(arguments: Arguments) -> CompositeSpec:
