@@ -8,10 +8,8 @@ computed, is built plainly.
 
 import gc
 import linecache
-import random
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +17,6 @@ from threading import Lock
 from traceback import extract_tb
 from typing import Any, Final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
@@ -28,6 +25,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from pthway.architecture.difference import EXTRA_STATE, Shape
 from pthway.architecture.match import Architecture
+from pthway.architecture.random_state import random_state_kept
 from pthway.errors import ConstructorFailed
 
 # fmt: off
@@ -181,22 +179,10 @@ class _WithoutFills(TorchFunctionMode):
         return func(*args, **named)
 
 
-@contextmanager
-def _random_state_kept() -> Iterator[None]:
-    python, numpy = random.getstate(), np.random.get_state()
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
-    try:
-        with torch.random.fork_rng(devices):
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-
-
 def _construct(architecture: Architecture, arguments: Mapping[str, object], construction: _Construction) -> nn.Module:
     token = _construction.set(construction)
     try:
-        with _doors, _random_state_kept(), _WithoutFills(construction.bound):
+        with _doors, random_state_kept(), _WithoutFills(construction.bound):
             module = architecture.factory(**arguments)
     finally:
         _construction.reset(token)

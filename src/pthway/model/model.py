@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pthway.architecture.match import Argument
+from pthway.architecture.random_state import random_state_kept
 from pthway.data.prepare import PLAIN_PREPARATION, ImagePreparation
 from pthway.data.present import Answer
 from pthway.errors import UsageError
@@ -21,7 +22,7 @@ from pthway.model.infer import infer
 from pthway.model.intake import to_tensor
 from pthway.model.prediction import Plan, answer, plan_for, quick_answer, take
 from pthway.model.signature import Signature
-from pthway.model.trial import device_of, dtype_of, random_state_kept, twin
+from pthway.model.trial import device_of, dtype_of, twin
 
 NO_ARGUMENTS: Final[Mapping[str, Argument]] = MappingProxyType({})
 

@@ -2,7 +2,6 @@
 
 import copy
 import math
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,11 +9,11 @@ from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any, Final, final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from pthway.architecture.random_state import random_state_kept
 from pthway.errors import PthwayError
 from pthway.model.outputs import named_outputs
 
@@ -206,16 +205,3 @@ def one_thread() -> Iterator[None]:
             yield
         finally:
             torch.set_num_threads(before)
-
-
-@contextmanager
-def random_state_kept() -> Iterator[None]:
-    """Leave the random states of torch, numpy and Python as they are."""
-    python, numpy = random.getstate(), np.random.get_state()
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
-    try:
-        with torch.random.fork_rng(devices):
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
