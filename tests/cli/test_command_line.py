@@ -182,3 +182,9 @@ def test_check_takes_inputs_of_the_users(shape: tuple[int, ...], tmp_path: Path)
     np.save(tmp_path / "given.npy", np.random.default_rng(0).random(shape))
     done = pthway_command("check", DIGITS, "--arch", NETWORK, "--input", str(tmp_path / "given.npy"))
     assert done.returncode == 0 and "tried on the given inputs" in done.stdout, done.stderr
+
+
+def test_check_without_an_architecture_says_what_to_pass(tmp_path: Path) -> None:
+    torch.save({"fc.weight": torch.ones(2, 3)}, tmp_path / "m.pth")
+    done = pthway_command("check", str(tmp_path / "m.pth"))
+    assert done.returncode == 2 and "No architecture was given" in done.stderr

@@ -97,9 +97,7 @@ def parser() -> ArgumentParser:
     predict.set_defaults(run="pthway.cli.predict:run")
     predict.add_argument("file", type=Path, help="the weights file")
     predict.add_argument("inputs", nargs="+", metavar="INPUT", help=".npy, .npz, .csv, .json or an image; - is standard input")
-    predict.add_argument("--arch", metavar="WHERE:NAME", help="the architecture: file.py:Name, package.module:Name or timm:NAME")
-    predict.add_argument("--arg", action="append", default=[], metavar="NAME=VALUE", help="a constructor argument; the others are solved")
-    predict.add_argument("--weights", metavar="NAME", help="which of several state dicts: ema, raw, or its path in the file")
+    _add_network(predict)
     predict.add_argument("--labels", type=Path, metavar="FILE", help="a text file with the name of each class, a line each")
     predict.add_argument("--resize", action="store_true", help="resize images to the size that the network takes")
     predict.add_argument("--mean", metavar="NUMBERS", help="mean of each channel of an image, such as 0.485,0.456,0.406")
@@ -118,9 +116,7 @@ def parser() -> ArgumentParser:
     check = commands.add_parser("check", help="try a network with its weights: finite, the same twice, the same alone as in a batch")
     check.set_defaults(run="pthway.cli.check:run")
     check.add_argument("file", type=Path, help="the weights file")
-    check.add_argument("--arch", required=True, metavar="WHERE:NAME", help="the architecture: file.py:Name or package.module:Name")
-    check.add_argument("--arg", action="append", default=[], metavar="NAME=VALUE", help="a constructor argument; the others are solved")
-    check.add_argument("--weights", metavar="NAME", help="which of several state dicts: ema, raw, or its path in the file")
+    _add_network(check)
     check.add_argument("--input", metavar="FILE", help="a batch of inputs to try it on, as for predict; random ones without it")
     check.add_argument("--batch-size", action="append", type=int, default=[], metavar="N", help="a size that will be used; may be repeated")
     check.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -128,3 +124,10 @@ def parser() -> ArgumentParser:
     demo = commands.add_parser("demo", help="the main job on a real file that comes with the package")
     demo.set_defaults(run="pthway.cli.demo:run")
     return root
+
+
+def _add_network(command: ArgumentParser) -> None:
+    """The options that say which network the weights belong to."""
+    command.add_argument("--arch", metavar="WHERE:NAME", help="the architecture: file.py:Name, package.module:Name or timm:NAME")
+    command.add_argument("--arg", action="append", default=[], metavar="NAME=VALUE", help="a constructor argument; the others are solved")
+    command.add_argument("--weights", metavar="NAME", help="which of several state dicts: ema, raw, or its path in the file")
