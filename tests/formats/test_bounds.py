@@ -313,3 +313,16 @@ def test_nothing_in_a_file_reaches_the_terminal_unescaped(opcodes: bytes, tmp_pa
         shown = str(refusal)
     assert "\x1b" not in shown
     assert r"\x1b" in shown
+
+
+def test_weights_behind_more_than_is_shown_are_still_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_SHOWN_CHARACTERS", 20 * limits.SHOWN_COST)
+    module = torch.nn.Linear(2, 3)
+    listed = [{"inner": {"w": torch.ones(4)}}]
+    before = {f"log{number}": number for number in range(100)} | {f"table{number}": {"a": 1} for number in range(100)}
+    torch.save({**before, "listed": listed, "net": module, "model": {"v": torch.ones(5)}}, tmp_path / "m.pth")
+    checkpoint = pthway.open(tmp_path / "m.pth")
+    assert {state.path: list(state.tensors) for state in checkpoint.state_dicts} == {
+        "listed.0.inner": ["w"], "net": ["weight", "bias"], "model": ["v"],
+    }  # fmt: skip
+    assert "more" in str(checkpoint.extras["…"])

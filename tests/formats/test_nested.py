@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +100,27 @@ def test_a_pickle_longer_than_the_window_is_decoded_once(tmp_path: Path) -> None
     assert container.parts.root.get("text") == long  # type: ignore[attr-defined]
     assert isinstance(container.parts.root.get("b"), TensorSpec)  # type: ignore[attr-defined]
     assert len(container.parts.storages) == 2
+
+
+def test_a_file_inside_a_big_endian_one_is_refused(tmp_path: Path) -> None:
+    torch.save({"a": torch.ones(2), "b": Nested(legacy(torch.ones(3)))}, tmp_path / "m.pth")
+    with zipfile.ZipFile(tmp_path / "m.pth") as old, zipfile.ZipFile(tmp_path / "big.pth", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, b"big" if name.endswith("/byteorder") else old.read(name))
+    with pytest.raises(errors.CorruptFile, match="is big-endian, and the torch files inside its pickle are little-endian"):
+        open_container(tmp_path / "big.pth")
+
+
+def test_a_storage_under_the_name_of_one_inside_the_pickle_is_refused(tmp_path: Path) -> None:
+    torch.save({"a": torch.ones(2), "b": Nested(legacy(torch.ones(3)))}, tmp_path / "m.pth")
+    (inside,) = (key for key in open_container(tmp_path / "m.pth").parts.storages if "/" in key)
+    with zipfile.ZipFile(tmp_path / "m.pth") as old, zipfile.ZipFile(tmp_path / "twice.pth", "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name.endswith("data.pkl"):
+                key = b"X\x01\x00\x00\x000"
+                assert content.count(key) == 1
+                content = content.replace(key, b"X" + len(inside).to_bytes(4, "little") + inside.encode())
+            new.writestr(name, content)
+    with pytest.raises(errors.CorruptFile, match="has two storages named 'inside/0/"):
+        open_container(tmp_path / "twice.pth")
