@@ -1,0 +1,45 @@
+"""What every runtime offers: one call, from the arrays of the inputs to those of the outputs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+import numpy.typing as npt
+
+from pthway import _lazy
+from pthway.bundle.folder import Bundle
+from pthway.bundle.manifest import Program, RuntimeName
+
+Array = npt.NDArray[Any]
+
+
+class Runner(Protocol):
+    """A program, loaded by its runtime. May be called by several threads at once."""
+
+    def __call__(self, inputs: Sequence[Array], /) -> Sequence[Array]:
+        """The outputs of the signature in its order, for its inputs in their order: contiguous, of their types, not written to."""
+
+
+class Settings(NamedTuple):
+    """How a runtime is to work."""
+
+    threads: int
+    """Processors that one call may use."""
+    device: str = "cpu"
+    """``cpu``, ``cuda`` or ``mps``."""
+
+
+Start = Callable[[Bundle, Program, Settings], Runner]
+"""Loads a program of a bundle. Raises `MissingDependency` if the runtime is not installed."""
+
+HOMES: Final[Mapping[RuntimeName, tuple[str, str]]] = {
+    "onnxruntime": ("pthway.runtime.onnx_runtime:start", "onnx"),
+    "eager": ("pthway.runtime.eager:start", "torch"),
+}
+"""Where each runtime is started, and pthway's extra that brings it. Each is imported when it is first used."""
+
+
+def start(bundle: Bundle, program: Program, settings: Settings) -> Runner:
+    """The runner of a program. Raises `MissingDependency` if its runtime is not installed."""
+    home, extra = HOMES[program.runtime]
+    begin: Start = _lazy.load(home, extra=extra)
+    return begin(bundle, program, settings)
