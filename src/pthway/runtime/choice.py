@@ -1,7 +1,7 @@
 """In which order the ways to run a bundle are tried: what was tuned on this machine first, then by what was measured at packing."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -61,15 +61,15 @@ def by_speed(programs: Sequence[Program]) -> list[Program]:
     What was slower than eager torch at any of them comes after it: nobody shall lose by what wins elsewhere.
     """
     eager = next((program.milliseconds for program in programs if program.runtime == "eager"), {})
-
-    def cost(program: Program) -> tuple[bool, float]:
-        times = program.milliseconds
-        return any(times.get(size, 0.0) > SLOWER * time for size, time in eager.items()), mean_cost(times)
-
-    return sorted(programs, key=cost)
+    return sorted(programs, key=lambda program: cost(program.milliseconds, eager))
 
 
-def mean_cost(times: dict[int, float]) -> float:
+def cost(times: Mapping[int, float], eager: Mapping[int, float]) -> tuple[bool, float]:
+    """By what ways are ranked: whether one is slower than eager torch at any number of samples, then the mean of its times."""
+    return any(times.get(size, 0.0) > SLOWER * time for size, time in eager.items()), mean_cost(times)
+
+
+def mean_cost(times: Mapping[int, float]) -> float:
     """The mean of the logarithms of *times*, by the number of samples: their ratios count, not the largest. Infinity for none."""
     return sum(math.log(max(time, 1e-9)) for time in times.values()) / len(times) if times else math.inf
 
@@ -95,7 +95,7 @@ def _approximate(bundle: Bundle, tuned: Tuned, setting: Setting, accuracy: float
     program = next(each for each in bundle.manifest.programs if each.runtime == setting.runtime)
     if measured is None or measured.error is None or measured.error > accuracy or setting.variant not in INEXACT:
         return None
-    if measured.file:
+    if setting.variant == "int8":
         path = program_file(tuned, setting)
         if path is None:
             return None

@@ -106,7 +106,9 @@ class Session:
             array = self._runner([batch])[0]
         except Exception:  # noqa: BLE001  # the long way tells what is wrong
             return None
-        return Answer({quick.output: array}, labels=self.bundle.manifest.labels, single=single) if len(array) == len(batch) else None
+        return (
+            Answer({quick.output: array}, labels=self.bundle.manifest.labels, single=single) if array.shape[:1] == batch.shape[:1] else None
+        )
 
     def _taken(self, value: object, wanted: Input) -> tuple[Array, bool]:
         numbers = numbers_of(value, wanted.name)

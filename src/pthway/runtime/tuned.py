@@ -10,8 +10,9 @@ import os
 import secrets
 import stat
 import warnings
+from io import BufferedReader
 from pathlib import Path
-from typing import Annotated, BinaryIO, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -139,7 +140,7 @@ def _own_bytes(path: Path) -> bytes:
     return data
 
 
-def _opened(path: Path) -> BinaryIO:
+def _opened(path: Path) -> BufferedReader:
     """*path* to be read: no link is followed, no pipe waited for."""
     return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
 
