@@ -1,5 +1,6 @@
 """The ONNX program of a bundle with its weights as 8-bit whole numbers, and activations quantised as they come."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ def write(bundle: Bundle, program: Program, target: Path) -> None:
     Weights are unsigned: signed ones saturate in the 16-bit sums of processors without VNNI.
     """
     model: Any = onnx.load(bundle.file(program.file or ""))
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # it asks the root logger to recommend another of its tools
     try:
         quantize_dynamic(model, target, weight_type=QuantType.QUInt8)
     except Exception as cause:
@@ -26,3 +29,5 @@ def write(bundle: Bundle, program: Program, target: Path) -> None:
             "Dynamic quantisation knows matrix products, convolutions and the like.",
             "Tune without int8",
         ) from cause
+    finally:
+        logging.disable(before)
