@@ -7,7 +7,6 @@ path. A file that is damaged, foreign or not as `Tuned` is passed over with a wa
 import contextlib
 import hashlib
 import os
-import secrets
 import stat
 import warnings
 from io import BufferedReader
@@ -172,7 +171,7 @@ def write(tuned: Tuned) -> Path | None:
         warnings.warn("What was found is not kept: this user has no home. XDG_CACHE_HOME names a folder.", PthwayWarning, stacklevel=3)
         return None
     path = folder / f"{machine(tuned.environment)}.json"
-    part = path.with_suffix(f".{secrets.token_hex(4)}.part")
+    part = path.with_suffix(f".{os.urandom(4).hex()}.part")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         part.write_bytes(msgspec.json.format(msgspec.json.encode(tuned), indent=1) + b"\n")
