@@ -70,8 +70,8 @@ def cost(times: Mapping[int, float], eager: Mapping[int, float]) -> tuple[bool, 
 
 
 def mean_cost(times: Mapping[int, float]) -> float:
-    """The mean of the logarithms of *times*, by the number of samples: their ratios count, not the largest. Infinity for none."""
-    return sum(math.log(max(time, 1e-9)) for time in times.values()) / len(times) if times else math.inf
+    """The mean logarithm of the time of a sample, of *times* by the number of samples: ratios count. Infinity for none."""
+    return sum(math.log(max(time, 1e-9) / size) for size, time in times.items()) / len(times) if times else math.inf
 
 
 def _threads(program: Program, available: int) -> int:
