@@ -141,7 +141,7 @@ def test_neither_the_input_nor_an_earlier_answer_changes(bundle: Bundle) -> None
 
 @pytest.mark.parametrize("shape", [(5, 15), (5, 16, 1), (), (17,), (0, 15)])
 def test_an_array_of_another_shape_is_refused(bundle: Bundle, shape: tuple[int, ...]) -> None:
-    with pytest.raises(InputRefused, match="x has the shape|x holds"):
+    with pytest.raises(InputRefused, match=r"x has the shape|x holds"):
         pthway.open_session(bundle).predict(np.zeros(shape, np.float32))
 
 
@@ -198,3 +198,17 @@ def test_a_bundle_runs_where_only_numpy_and_onnx_runtime_can_be_imported(packed:
     first, second = child.stdout.splitlines()
     assert first.startswith("onnxruntime the fastest when it was packed")
     assert second.split()[1] == "True"
+
+
+PACKING = """
+import sys, pathlib, pthway
+path = pathlib.Path(sys.argv[1])
+model = pthway.load(path / "small.pth", str(path / "small_network.py") + ":Small")
+print(pthway.pack(model, path / "again.bundle", programs=["eager"]))
+"""
+
+
+def test_what_python_compiles_of_the_source_while_it_is_tried_is_no_part_of_the_bundle(packed: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run([sys.executable, "-c", PACKING, packed.parent], check=True, env=environment, capture_output=True)
+    assert not [name for name in pthway.open_bundle(packed.parent / "again.bundle").manifest.files if "__pycache__" in name]

@@ -40,6 +40,8 @@ def drafted(target: Path, *, force: bool) -> Iterator[Path]:
 def finish(draft: Path, target: Path, described: Manifest) -> None:
     """Give the files in *draft* their manifest, force them to the disk, and move them to *target*: a folder, or a .zip by its ending."""
     try:
+        for compiled in [*draft.rglob("__pycache__")]:  # Python's, of source that was imported to be tried
+            shutil.rmtree(compiled)
         _make_readable(draft)
         complete = _with_files(draft, described)
         data = manifest.encode(complete)
