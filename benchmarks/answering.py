@@ -39,8 +39,7 @@ SESSION_SCRIPT = """
 import sys
 import numpy as np, pthway
 session = pthway.open_session(sys.argv[1] + "/network.bundle", runtime="onnxruntime", verify=sys.argv[2])
-shape = session.signature.inputs[0].shape[1:]
-print(session.predict(np.ones((1, *shape), np.float32)).array.flat[0])
+print(session.predict(np.load(sys.argv[1] + "/one.npy")).array.flat[0])
 """
 """The same with a bundle, as somebody would write it."""
 
@@ -52,6 +51,7 @@ def pack(name: str, folder: str) -> None:
     network, shape = deployed.NETWORKS[name]
     torch.save(network().state_dict(), f"{folder}/weights.pth")
     example = numpy.random.default_rng(SEED).standard_normal((8, *shape), dtype=numpy.float32)
+    numpy.save(f"{folder}/one.npy", example[:1])
     pthway.pack(pthway.load(f"{folder}/weights.pth", network), f"{folder}/network.bundle", example=example)
 
 
@@ -102,10 +102,10 @@ def _eager(name: str, folder: str) -> tuple[Callable[[int], Callable[[], object]
 def _session(_: str, folder: str) -> tuple[Callable[[int], Callable[[], object]], str]:
     numpy, pthway = import_module("numpy"), import_module("pthway")
     session = pthway.open_session(f"{folder}/network.bundle")
-    only = session.signature.inputs[0]
+    only, one = session.signature.inputs[0], numpy.load(f"{folder}/one.npy")
 
     def of(batch: int) -> Callable[[], object]:
-        x = numpy.random.default_rng(SEED).standard_normal((batch, *only.shape[1:]), dtype=numpy.float32)
+        x = numpy.repeat(one, batch, axis=0)
         return lambda: session.run({only.name: x})
 
     return of, repr(session)
@@ -119,7 +119,7 @@ def overhead(folder: str) -> None:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     bare = onnxruntime.InferenceSession(f"{folder}/network.bundle/model.onnx", options, providers=["CPUExecutionProvider"])
     only, outputs = session.signature.inputs[0], [each.name for each in bare.get_outputs()]
-    x = numpy.ones((1, *only.shape[1:]), numpy.float32)
+    x = numpy.load(f"{folder}/one.npy")
     ways: dict[str, Callable[[], object]] = {
         "onnxruntime": lambda: bare.run(outputs, {only.name: x}),
         "run": lambda: session.run({only.name: x}),
@@ -159,7 +159,7 @@ def parts(folder: str) -> None:
     result: Any = verification.verified(bundle.manifest, program, runner, records)
     mark("verify")
     session = runtime.Session(bundle, program, runner, result, "measured")
-    session.predict(numpy.ones((1, *session.signature.inputs[0].shape[1:]), numpy.float32))
+    session.predict(numpy.load(f"{folder}/one.npy"))
     mark("predict")
     print(json.dumps({name: then - before for (_, before), (name, then) in pairwise(marks)}))
 
