@@ -50,6 +50,8 @@ class Session:
         """
         try:
             return dict(zip(self._outputs, self._runner([inputs[name] for name in self._inputs]), strict=True))
+        except InputRefused:
+            raise
         except Exception as cause:
             raise _refused(self, inputs, cause) from cause
 
@@ -164,10 +166,13 @@ def _threads(asked: int | None) -> int:
 
 
 def _by_speed(programs: Sequence[Program]) -> list[Program]:
-    """The fastest first, by what was measured when the bundle was packed: the time of a sample, over all batch sizes alike."""
+    """The fastest first, by what was measured when the bundle was packed: the time of a sample, over all batch sizes alike.
 
-    def cost(program: Program) -> float:
-        return float(np.sum([np.log(time / size) for size, time in program.milliseconds.items()]))
+    Those that fix a size come after all that do not.
+    """
+
+    def cost(program: Program) -> tuple[int, float]:
+        return len(program.fixed), float(np.sum([np.log(time / size) for size, time in program.milliseconds.items()]))
 
     return sorted(programs, key=cost)
 
