@@ -5,14 +5,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pthway import _lazy
-from pthway.architecture.scaffold.program import modules_of
 from pthway.architecture.scaffold.scaffold import Source, scaffold
 from pthway.architecture.scaffold.told import Held, Told
+from pthway.architecture.scaffold.torchscript.modules import modules_of
+from pthway.architecture.scaffold.torchscript.program import parse
 from pthway.architecture.scaffold.write import Written
 from pthway.checkpoint import Checkpoint, StateDict, open_checkpoint
 from pthway.checkpoint.plain import Plain
 from pthway.checkpoint.safety import Verdict
 from pthway.checkpoint.summary import shown, tensor_report
+from pthway.checkpoint.torchscript import script
 from pthway.checkpoint.writing.new_file import new_file, write
 from pthway.cli import screen
 from pthway.errors import Unrepresentable, UsageError
@@ -56,9 +58,19 @@ def told_by(checkpoint: Checkpoint, state: StateDict) -> Told:
         held = {path: Held(module.kind, module.attributes(budget), module.buffers()) for path, module in state.modules.items()}
         return Told(state.tensors, None, held)
     if state.metadata is None:
-        return Told(state.tensors, None, modules_of(_texts(checkpoint), state.tensors))
+        return _compiled(checkpoint, state)
     versions = {path: of.get("version") for path, of in state.metadata.items()}
     return Told(state.tensors, {path: version if isinstance(version, int) else None for path, version in versions.items()})
+
+
+def _compiled(checkpoint: Checkpoint, state: StateDict) -> Told:
+    """What the program of a TorchScript archive tells; of another file, its names alone."""
+    found = script(checkpoint)
+    program = parse(found.texts) if found is not None else None
+    if found is None or program is None:
+        return Told(state.tensors)
+    held = modules_of(program, state.tensors, found.attributes)
+    return Told(state.tensors, None, held, program, found.constants)
 
 
 def _texts(checkpoint: Checkpoint) -> dict[str, str]:

@@ -13,6 +13,8 @@ from pthway.architecture.scaffold.names import is_module, is_tensor
 from pthway.architecture.scaffold.part import Bare, Form, Part
 from pthway.architecture.scaffold.settings import Settings, weightless, weightless_by_name
 from pthway.architecture.scaffold.told import Held, Node, Told, tree
+from pthway.architecture.scaffold.torchscript.program import Class
+from pthway.architecture.scaffold.torchscript.translate import Translator
 from pthway.architecture.scaffold.transformers import CHILDREN, STACK
 from pthway.errors import Unrepresentable
 
@@ -35,10 +37,14 @@ _LARGEST_LAYER: Final = 1024
 """Tensors of one layer: an LSTM has up to ten in each of its layers."""
 
 
-def plan(told: Told) -> Part:
-    """The root as a part, with everything below it. Raises `LimitExceeded` for modules nested too deep."""
+def plan(told: Told, translator: Translator | None = None) -> Part:
+    """The root as a part, with everything below it. Raises `LimitExceeded` for modules nested too deep.
+
+    *translator* makes the code of the modules of a TorchScript program.
+    """
     root = tree(told)
-    return _Planner(root, names_all=told.held is not None or any(node.version is not None for node in _walk(root))).root(root)
+    names_all = told.held is not None or any(node.version is not None for node in _walk(root))
+    return _Planner(root, translator, names_all=names_all).root(root)
 
 
 def _walk(node: Node) -> list[Node]:
@@ -48,7 +54,9 @@ def _walk(node: Node) -> list[Node]:
 class _Planner:
     """Goes through the modules in the file's order, since what stands before a layer tells something of it."""
 
-    def __init__(self, root: Node, *, names_all: bool) -> None:
+    def __init__(self, root: Node, translator: Translator | None, *, names_all: bool) -> None:
+        self.root_node = root
+        self.translator = translator
         self.names_all = names_all
         """Whether the file names modules without weights too."""
         self.before: Layer | None = None
@@ -72,20 +80,39 @@ class _Planner:
 
     def part(self, node: Node) -> Part:
         kind = _torch_class(node.held)
-        if kind not in CONTAINERS and (layer := self.layer(node, kind)) is not None:
+        if kind not in CONTAINERS and (layer := self.layer(node, kind)) is not None and not (layer.guesses and self.script(node)):
             if layer.gives is not None:
                 self.before = layer
             foreign = node.held is not None and not kind
             return Part(node.path, Form.LAYER, layer=layer, kind=_foreign(node.held), guesses=("class",) * foreign)
-        if not node.own and not node.children:
-            return self.without_tensors(node, kind)
+        if (
+            not node.own
+            and not node.children
+            and not ((part := self.without_tensors(node, kind)).form is Form.UNKNOWN and self.script(node))
+        ):
+            return part
         for name in node.children:
             if not is_module(name):
                 raise _unnamed("module", name, node)
         children = tuple((name, self.part(child)) for name, child in node.children.items())
         named = node.held.kind if node.held and kind not in CONTAINERS else ""
         made = Part(node.path, Form.CLASS, children, _bare(node), kind=named, sequential=kind == "Sequential")
+        if self.translator is not None and (held := self.script(node)) is not None:
+            return self.compiled(made, node, held, self.translator)
         return made if node.own else self.container(made, kind)
+
+    def script(self, node: Node) -> Class | None:
+        """The class of a module in the program of a TorchScript archive; None in other files."""
+        return self.translator.program.classes.get(node.held.script) if self.translator is not None and node.held is not None else None
+
+    def compiled(self, made: Part, node: Node, held: Class, translator: Translator) -> Part:
+        """*made* as the container of torch that it is, or with the code of its program."""
+        kind = translator.container(held)
+        if kind and not node.own:
+            return made._replace(form=Form.LIST if kind == "ModuleList" else Form.SEQUENTIAL, sequential=False)
+        values = node.held.values if node.held else {}
+        code = translator.module(held, frozenset(node.own), values, is_root=node is self.root_node)
+        return made._replace(code=code, sequential=False)
 
     def layer(self, node: Node, kind: str) -> Layer | None:
         compound = node.children.keys() >= CHILDREN or STACK in node.children

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from pthway.architecture.scaffold.names import printable, prose, string
 from pthway.architecture.scaffold.plan import plan
 from pthway.architecture.scaffold.told import Told, versions_fit
+from pthway.architecture.scaffold.torchscript.translate import Translator
 from pthway.architecture.scaffold.write import Writer, Written
 from pthway.errors import Unrepresentable
 
@@ -41,7 +42,9 @@ def scaffold(told: Told, source: Source) -> Written:
             "A class is written from its weights.",
             "See what is in the file: pthway inspect",
         )
-    return Writer(plan(told)).write(list(_head(told, source)), _tail(source.texts))
+    translator = Translator(told.program, told.constants) if told.program is not None and told.held is not None else None
+    root = plan(told, translator)
+    return Writer(root, translator).write(list(_head(told, source)), "" if translator else _tail(source.texts))
 
 
 def _head(told: Told, source: Source) -> Iterator[str]:

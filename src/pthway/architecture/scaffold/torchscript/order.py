@@ -1,0 +1,62 @@
+"""Whether a compiled Sequential does nothing but run its modules one after the other."""
+
+import ast
+
+from pthway.architecture.scaffold.torchscript.program import Class
+
+_DEEPEST = 200
+
+
+def runs_in_order(held: Class, count: int) -> bool:
+    """Whether the method gives its one argument to the modules ``0`` to *count* - 1, each taking what the one before it gives."""
+    forward = held.methods.get("forward")
+    if forward is None or len(forward.args.args) != 2:  # noqa: PLR2004  # the module and its input
+        return False
+    module, given = (argument.arg for argument in forward.args.args)
+    return _Run(module, {given: 0}).through(forward.body) == count
+
+
+class _Run:
+    """Follows one value: how many of the modules it went through, in their order."""
+
+    def __init__(self, module: str, values: dict[str, int]) -> None:
+        self.module = module
+        self.values = values
+        self.modules: dict[str, int] = {}
+
+    def through(self, body: list[ast.stmt]) -> int | None:
+        """How many modules what is returned went through; None if anything else happens."""
+        for line in body:
+            match line:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    if name in self.values or name in self.modules:
+                        return None
+                    index, steps = self._module(value), self._steps(value, _DEEPEST)
+                    if index is not None:
+                        self.modules[name] = index
+                    elif steps is not None:
+                        self.values[name] = steps
+                    else:
+                        return None
+                case ast.Return(value=ast.expr() as value):
+                    return self._steps(value, _DEEPEST)
+                case _:
+                    return None
+        return None
+
+    def _module(self, node: ast.expr) -> int | None:
+        match node:
+            case ast.Call(func=ast.Name(id="getattr"), args=[ast.Name(id=self.module), ast.Constant(value=str(name))]) if name.isdecimal():
+                return int(name[:9])
+            case ast.Name(id=name):
+                return self.modules.get(name)
+        return None
+
+    def _steps(self, node: ast.expr, depth: int) -> int | None:
+        match node:
+            case ast.Name(id=name):
+                return self.values.get(name)
+            case ast.Call(func=ast.Attribute(value=called, attr="forward"), args=[given], keywords=[]) if depth:
+                before = self._steps(given, depth - 1)
+                return before + 1 if before is not None and self._module(called) == before else None
+        return None
