@@ -8,6 +8,8 @@ class Code(NamedTuple):
 
     methods: tuple[tuple[str, ...], ...] = ()
     """The lines of each method, not indented."""
+    alike: tuple[str, ...] = ()
+    """The methods in a form in which those that differ in nothing but the names of their variables are equal."""
     attributes: tuple[tuple[str, str], ...] = ()
     """Name and text of every value that is no tensor."""
     buffers: tuple[tuple[str, str], ...] = ()
@@ -16,3 +18,8 @@ class Code(NamedTuple):
     """``torch`` and ``F``, where it uses them."""
     failed: int = 0
     """How many methods are not translated, and say so when they are called."""
+
+    @property
+    def compared(self) -> "Code":
+        """What has to be equal in modules that are written as one class."""
+        return self._replace(methods=())

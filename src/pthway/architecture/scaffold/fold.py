@@ -65,7 +65,7 @@ class Folded:
             inside.append((name, self._skeleton(child)))
             own += [Slot((name, *slot.words), slot.value) for slot in self.kept[id(child)]]
         bare = tuple((each.name, len(each.shape), each.dtype, each.parameter, each.sure) for each in part.bare)
-        key = (part.form, tuple(inside), bare, layer, part.kind, part.sequential, part.guesses, part.code)
+        key = (part.form, tuple(inside), bare, layer, part.kind, part.sequential, part.guesses, part.code and part.code.compared)
         number = self.numbers.setdefault(key, len(self.numbers))
         self.skeletons[id(part)], self.kept[id(part)] = number, own
         if part.form is Form.CLASS:

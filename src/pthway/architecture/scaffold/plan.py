@@ -33,6 +33,9 @@ _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,5}")
 
 _FUNCTION: Final = re.compile(r"<torch\.[\w.]+\.(relu|gelu)>")
 
+_ACTIVATIONS: Final = {"1": "relu", "2": "gelu"}
+"""What a compiled transformer's layer notes of its activation."""
+
 _LARGEST_LAYER: Final = 1024
 """Tensors of one layer: an LSTM has up to ten in each of its layers."""
 
@@ -80,7 +83,7 @@ class _Planner:
 
     def part(self, node: Node) -> Part:
         kind = _torch_class(node.held)
-        if kind not in CONTAINERS and (layer := self.layer(node, kind)) is not None and not (layer.guesses and self.script(node)):
+        if kind not in CONTAINERS and (layer := self.layer(node, kind)) is not None and not self.open(node, layer):
             if layer.gives is not None:
                 self.before = layer
             foreign = node.held is not None and not kind
@@ -100,6 +103,13 @@ class _Planner:
         if self.translator is not None and (held := self.script(node)) is not None:
             return self.compiled(made, node, held, self.translator)
         return made if node.own else self.container(made, kind)
+
+    def open(self, node: Node, layer: Layer) -> bool:
+        """Whether a module of a program is translated rather than written as *layer*, of which not all is known."""
+        held = self.script(node)
+        if self.translator is None or held is None:
+            return False
+        return bool(layer.guesses) or (held.constants is None and not self.translator.layer(held))
 
     def script(self, node: Node) -> Class | None:
         """The class of a module in the program of a TorchScript archive; None in other files."""
@@ -189,7 +199,8 @@ def _settings(node: Node) -> Mapping[str, object] | None:
         held = node.children[name].held if name in node.children else None
         if held is not None and held.settings is not None and setting in held.settings:
             found[meaning] = held.settings[setting]
-    found["activation"] = _FUNCTION.sub(r"\1", str(told.get("activation")))
+    compiled = _ACTIVATIONS.get(str(told.get("activation_relu_or_gelu")))
+    found["activation"] = compiled or _FUNCTION.sub(r"\1", str(told.get("activation")))
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from pthway.architecture.scaffold.torchscript import operators
+from pthway.architecture.scaffold.torchscript.layers import TRACED
 from pthway.architecture.scaffold.torchscript.names import attribute_name, method_name
 from pthway.architecture.scaffold.torchscript.program import Class, Program, plain
 from pthway.architecture.scaffold.torchscript.types import (
@@ -31,7 +32,9 @@ _END: Final = (1 << 63) - 1
 """The end of a slice that has none."""
 _DIMENSIONS: Final = 16
 _DEVICE: Final = re.compile(r"(cpu|cuda|meta|mps|xpu)(:\d{1,3})?")
-_FORWARD: Final = re.compile(r"forward(__\d+)?")
+_FIELDS: Final = re.compile(r"\{[^{}]+\}")
+"""Fields of a text that name what is put there: torch has none, and Python's could reach into what they name."""
+_OVERLOAD: Final = re.compile(r"forward__\d+")
 
 
 class NotTranslatedError(Exception):
@@ -50,11 +53,12 @@ class Typed(NamedTuple):
 class Uses:
     """What a translated function needs of the file that it stands in."""
 
-    def __init__(self) -> None:
+    def __init__(self, constants: Mapping[str, int] | None = None) -> None:
         self.functions: dict[str, None] = {}
         """Functions of the program, by their full names, in the order in which they are met."""
         self.tuples: dict[str, None] = {}
-        self.constants: dict[str, None] = {}
+        self.constants = dict(constants or {})
+        """Constants of the program by name → their number in the class."""
         self.names: set[str] = set()
         """``F`` and ``torch``."""
 
@@ -75,8 +79,10 @@ class Context(NamedTuple):
     tuples: Mapping[str, str]
     owner: Class | None
     """The module whose method it is."""
-    indexed: Callable[[Class], bool]
-    """Whether the modules in a module are numbered in the written file too."""
+    container: Callable[[Class], str]
+    """Which container of torch a module is written as; empty for others."""
+    same: Callable[[Class], bool]
+    """Whether the methods of a traced module, one for each of its calls, all do the same."""
     available: frozenset[str]
     """Attributes of that module that are tensors of the file, or whose value is known."""
     constants: frozenset[str]
@@ -149,10 +155,11 @@ class Expressions:
         return self.attribute(self.of(value), name)
 
     def _constant(self, name: str) -> Typed:
-        if self.context.owner is None or name not in self.context.constants:
+        number = self.uses.constants.setdefault(name, len(self.uses.constants))
+        owner = self.context.owner
+        if owner is None or name not in self.context.constants or f"constant_{number}" in owner.attributes:
             raise NotTranslatedError(f"the tensor {name[:20]!a} among the constants, which is large, or used outside of a module")
-        self.uses.constants[name] = None
-        return Typed(ast.Attribute(variable("self"), f"constant_{name}", ast.Load()), TENSOR)
+        return Typed(ast.Attribute(variable("self"), f"constant_{number}", ast.Load()), TENSOR)
 
     def attribute(self, base: Typed, name: str) -> Typed:
         """An attribute of a module or of a tuple with names."""
@@ -175,7 +182,7 @@ class Expressions:
         return Typed(self._access(base, name, held), of)
 
     def _access(self, base: Typed, name: str, held: Class) -> ast.expr:
-        if name.isdigit() and self.context.indexed(held):
+        if name.isdigit() and self.context.container(held):
             return ast.Subscript(base.node, ast.Constant(int(name)), ast.Load())
         if attribute_name(name):
             return ast.Attribute(base.node, name, ast.Load())
@@ -240,7 +247,8 @@ class Expressions:
             raise NotTranslatedError(f"the method {name[:80]!a} of what is no module")
         result = read(held.methods[name].returns)
         nodes = [each.node for each in args]
-        if _FORWARD.fullmatch(name):
+        same = TRACED.fullmatch(name) and self.context.same(held)
+        if same or name == "forward" or _OVERLOAD.fullmatch(name):
             return Typed(call(base.node, nodes), result)
         if name == "__len__":
             return Typed(call(variable("len"), [base.node]), INT)
@@ -281,7 +289,8 @@ class Expressions:
             return Typed(call(variable(name), nodes), joined([each.of for each in args]))
         if name == "NumToTensor" and len(args) == 1:
             self.uses.names.add("torch")
-            return Typed(call(path("torch", "ops", "prim", name), nodes), TENSOR)
+            func = path("torch", "tensor") if args[0].of == INT else path("torch", "ops", "prim", name)
+            return Typed(call(func, nodes), TENSOR)
         if name == "unchecked_unwrap_optional" and len(args) == 1:
             return args[0]
         raise NotTranslatedError(f"the operator {f'prim::{name}'[:80]!a}")
@@ -350,7 +359,7 @@ class Expressions:
                 return Typed(ast.Subscript(ast.Attribute(value.node, "shape", ast.Load()), index.node, ast.Load()), INT)
             case "slice", [value, *rest]:
                 return _slice(value, rest)
-            case "format", [text, *_]:
+            case "format", [Typed(node=ast.Constant(value=str(template))) as text, *_] if not _FIELDS.search(template):
                 return Typed(call(ast.Attribute(text.node, "format", ast.Load()), nodes[1:]), STR)
             case (("append" | "extend" | "insert" | "clear" | "reverse"), [held, *_]):
                 return Typed(call(ast.Attribute(held.node, name, ast.Load()), nodes[1:]), NONE)

@@ -2,8 +2,8 @@
 
 import ast
 from collections import Counter
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
 
 from pthway.architecture.scaffold.torchscript import operators
 from pthway.architecture.scaffold.torchscript.expressions import (
@@ -25,9 +25,42 @@ _SILENT: Final = frozenset(("torch.warn", "ops.aten.warn"))
 """What changes no number, and is left out."""
 
 
-def translated(function: ast.FunctionDef, name: str, context: Context, given: Given, uses: Uses) -> list[str]:
-    """The lines of a function under *name*, not indented. Adds to *uses*. Raises `NotTranslatedError`."""
-    return _Function(function, context, given, uses).lines(function, name)
+class Lines(NamedTuple):
+    """A function in Python."""
+
+    lines: tuple[str, ...]
+    """Its text, not indented."""
+    alike: str
+    """The same with numbers in place of the variables' names, to compare it with others."""
+
+
+def translated(function: ast.FunctionDef, name: str, context: Context, given: Given, uses: Uses) -> Lines:
+    """A function under *name*. Adds to *uses*. Raises `NotTranslatedError`."""
+    work = _Function(function, context, given, uses)
+    made = work.translated(function, name)
+    lines = tuple(ascii_text(ast.unparse(made)).splitlines())
+    return Lines(lines, ast.dump(_Renamed(work.expressions.variables.values()).visit(made)))
+
+
+class _Renamed(ast.NodeTransformer):
+    """Numbers the variables in the order in which they are met."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = frozenset(names)
+        self.numbers: dict[str, str] = {}
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        """An argument by its number."""
+        node.arg = self._number(node.arg)
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:  # as ast calls it
+        """A variable by its number; other names as they are."""
+        node.id = self._number(node.id)
+        return node
+
+    def _number(self, name: str) -> str:
+        return self.numbers.setdefault(name, str(len(self.numbers))) if name in self.names else name
 
 
 class _Function:
@@ -42,7 +75,7 @@ class _Function:
         self.loaded = {node.id for node in names if isinstance(node.ctx, ast.Load)}
         self.expressions = Expressions(context, given.variables(function, method=context.owner is not None), uses)
 
-    def lines(self, function: ast.FunctionDef, name: str) -> list[str]:
+    def translated(self, function: ast.FunctionDef, name: str) -> ast.FunctionDef:
         uses, arguments = self.expressions.uses, function.args.args
         if function.args.vararg or function.args.kwarg or function.args.kwonlyargs or function.args.posonlyargs:
             raise NotTranslatedError("arguments of another kind")
@@ -58,7 +91,7 @@ class _Function:
         )
         made = ast.FunctionDef(name, taken, body, [], _annotation(read(function.returns), uses))
         made.type_params = []  # type: ignore[attr-defined]  # which Python has since 3.12
-        return ascii_text(ast.unparse(ast.fix_missing_locations(made))).splitlines()
+        return ast.fix_missing_locations(made)
 
     def _is_self(self, argument: ast.arg) -> bool:
         return self.expressions.variables[argument.arg] == "self"

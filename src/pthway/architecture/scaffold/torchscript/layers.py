@@ -1,11 +1,15 @@
 """The settings of torch's own layers in a traced program, read off the one operator that each calls."""
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from pthway.architecture.scaffold.torchscript.program import Class
 from pthway.architecture.scaffold.torchscript.types import dotted
+
+TRACED: Final = re.compile(r"forward\d*")
+"""What the methods of a traced module are called."""
 
 _CONVOLUTION: Final = "_convolution x @weight @bias stride padding dilation"
 _BATCH_NORM: Final = "batch_norm x @weight @bias @running_mean @running_var !False momentum eps _"
@@ -52,10 +56,18 @@ _CALLS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def traced_settings(held: Class) -> dict[str, object] | None:
-    """The settings of a layer of torch from the method that was traced of it; None unless that is nothing but its one operator."""
-    kind = held.kind.rpartition(".")[2]
-    forward = held.methods.get("forward")
-    if not held.kind.startswith("torch.nn.modules.") or forward is None or len(held.methods) != 1 or len(forward.args.args) != 2:  # noqa: PLR2004
+    """The settings of a layer of torch from the methods that were traced of it; None unless each is nothing but its one operator.
+
+    A module that is called twice has two methods, ``forward`` and ``forward1``.
+    """
+    if not held.kind.startswith("torch.nn.modules.") or not held.methods or not all(map(TRACED.fullmatch, held.methods)):
+        return None
+    first, *others = (_settings(held.kind.rpartition(".")[2], method) for method in held.methods.values())
+    return first if all(each == first for each in others) else None
+
+
+def _settings(kind: str, forward: ast.FunctionDef) -> dict[str, object] | None:
+    if len(forward.args.args) != 2:  # noqa: PLR2004  # the module and its input
         return None
     given, value = _returned(forward)
     if kind == "Identity" and given is not None and isinstance(value, ast.Name) and value.id == forward.args.args[1].arg:

@@ -72,7 +72,7 @@ FUNCTIONAL: Final[Mapping[str, int]] = {
 """Operators that ``torch.nn.functional`` has under the same name, and how many arguments have the same places there."""
 
 GENERIC: Final = _words("""
-    index index_put norm einsum cdist tensordot broadcast_tensors
+    index index_put unsafe_chunk unsafe_split unsafe_split_with_sizes norm einsum cdist tensordot broadcast_tensors
     adaptive_max_pool2d adaptive_max_pool3d max_pool2d_with_indices max_pool3d_with_indices max_unpool2d max_unpool3d fractional_max_pool2d
     upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_linear1d upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d
     _upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d _upsample_bilinear2d_aa _upsample_bicubic2d_aa
@@ -96,7 +96,7 @@ ON_NUMBERS: Final = _words("""
 """Operators that exist for numbers or lists too; ``torch`` has them for tensors alone, ``torch.ops.aten`` for all."""
 
 RETURNS: Final[Mapping[str, Type]] = {
-    "size": SIZES, "dim": INT, "numel": INT, "len": INT, "chunk": TENSORS, "split": TENSORS, "split_with_sizes": TENSORS,
+    "size": SIZES, "dim": INT, "numel": INT, "len": INT, "chunk": TENSORS, "unsafe_chunk": TENSORS, "unsafe_split": TENSORS, "unsafe_split_with_sizes": TENSORS, "split": TENSORS, "split_with_sizes": TENSORS,
     "tensor_split": TENSORS, "unbind": TENSORS, "broadcast_tensors": TENSORS, "meshgrid": TENSORS, "item": Type(), "is_nonzero": BOOL,
     "is_floating_point": BOOL, "is_complex": BOOL, "equal": BOOL, "allclose": BOOL, "format": STR, "tolist": Type(),
     "_nested_tensor_from_mask_left_aligned": BOOL, "get_device": INT,

@@ -1,16 +1,24 @@
-"""Whether a compiled Sequential does nothing but run its modules one after the other."""
+"""What the methods of a traced module do, as far as it can be seen from their form: run modules in order, or the same as each other."""
 
 import ast
+from typing import Final
 
+from pthway.architecture.scaffold.torchscript.layers import TRACED
 from pthway.architecture.scaffold.torchscript.program import Class
 
-_DEEPEST = 200
+_DEEPEST: Final = 200
+"""Calls inside one another; torch writes a few."""
 
 
 def runs_in_order(held: Class, count: int) -> bool:
-    """Whether the method gives its one argument to the modules ``0`` to *count* - 1, each taking what the one before it gives."""
-    forward = held.methods.get("forward")
-    if forward is None or len(forward.args.args) != 2:  # noqa: PLR2004  # the module and its input
+    """Whether its methods give their one argument to the modules ``0`` to *count* - 1, each taking what the one before it gives."""
+    methods = [method for name, method in held.methods.items() if not name.startswith("__")]
+    plain = all(map(TRACED.fullmatch, (method.name for method in methods)))
+    return bool(methods) and plain and all(_runs(method, count) for method in methods)
+
+
+def _runs(forward: ast.FunctionDef, count: int) -> bool:
+    if len(forward.args.args) != 2:  # noqa: PLR2004  # the module and its input
         return False
     module, given = (argument.arg for argument in forward.args.args)
     return _Run(module, {given: 0}).through(forward.body) == count
@@ -56,7 +64,27 @@ class _Run:
         match node:
             case ast.Name(id=name):
                 return self.values.get(name)
-            case ast.Call(func=ast.Attribute(value=called, attr="forward"), args=[given], keywords=[]) if depth:
+            case ast.Call(func=ast.Attribute(value=called, attr=str(name)), args=[given], keywords=[]) if depth and TRACED.fullmatch(name):
                 before = self._steps(given, depth - 1)
                 return before + 1 if before is not None and self._module(called) == before else None
         return None
+
+
+def shape(function: ast.FunctionDef) -> list[tuple[object, ...]]:
+    """What two functions share that differ in nothing but their own name and those of their variables."""
+    numbers: dict[str, int] = {}
+    found: list[tuple[object, ...]] = []
+    for node in ast.walk(function):  # which goes through the tree level by level, so that the numbers of children tell it
+        match node:
+            case ast.Name(id=name) | ast.arg(arg=name):
+                word: object = numbers.setdefault(name, len(numbers))
+            case ast.Constant(value=value):
+                word = (type(value), value)
+            case ast.Attribute(attr=name):
+                word = name
+            case ast.keyword(arg=named):
+                word = named
+            case _:
+                word = None
+        found.append((type(node), word, sum(1 for _ in ast.iter_child_nodes(node))))
+    return found

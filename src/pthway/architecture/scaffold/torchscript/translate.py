@@ -8,9 +8,10 @@ from typing import Final
 from pthway.architecture.scaffold.code import Code
 from pthway.architecture.scaffold.names import printable, string
 from pthway.architecture.scaffold.torchscript.expressions import Context, NotTranslatedError, Uses, call, constant, path, variable
-from pthway.architecture.scaffold.torchscript.functions import ascii_text, translated
+from pthway.architecture.scaffold.torchscript.functions import Lines, ascii_text, translated
+from pthway.architecture.scaffold.torchscript.layers import TRACED, traced_settings
 from pthway.architecture.scaffold.torchscript.names import Given, attribute_name, method_name
-from pthway.architecture.scaffold.torchscript.order import runs_in_order
+from pthway.architecture.scaffold.torchscript.order import runs_in_order, shape
 from pthway.architecture.scaffold.torchscript.program import Class, Numbers, Program
 from pthway.architecture.scaffold.torchscript.types import written
 
@@ -28,6 +29,7 @@ class Translator:
         self.functions: dict[str, Code] = {}
         """Name in the file of each function that is used → its text, those first that others use."""
         self.tuples: dict[str, tuple[str, ...]] = {}
+        self.known: dict[str, tuple[bool, bool]] = {}
         nodes = [node for held in program.classes.values() for method in held.methods.values() for node in ast.walk(method)]
         called = [node.func for node in nodes if isinstance(node, ast.Call)]
         self.called = frozenset(func.attr for func in called if isinstance(func, ast.Attribute))
@@ -43,6 +45,21 @@ class Translator:
             return kind if runs_in_order(held, len(children)) else ""
         return kind if kind == "ModuleList" and "forward" not in held.methods else ""
 
+    def layer(self, held: Class) -> bool:
+        """Whether all methods of a traced module are the one operator of a layer of torch."""
+        return self._known(held)[0]
+
+    def same(self, held: Class) -> bool:
+        """Whether all methods of a traced module, one for each of its calls, do the same."""
+        return self._known(held)[1]
+
+    def _known(self, held: Class) -> tuple[bool, bool]:
+        if held.name not in self.known:
+            traced = [method for name, method in held.methods.items() if TRACED.fullmatch(name)]
+            equal = bool(traced) and all(shape(method) == shape(traced[0]) for method in traced[1:])
+            self.known[held.name] = traced_settings(held) is not None, equal or bool(self.container(held))
+        return self.known[held.name]
+
     def module(self, held: Class, tensors: frozenset[str], values: Mapping[str, object], *, is_root: bool) -> Code:
         """The code of a module whose own weights are *tensors* and whose attributes beside them have *values*."""
         texts = {name: text for name, value in values.items() if attribute_name(name) and (text := _text(value)) is not None}
@@ -50,15 +67,16 @@ class Translator:
         context = self._context(held, tensors | texts.keys() | numbers.keys())
         uses, methods, failed = Uses(), [], 0
         for name, method in self._methods(held, is_root=is_root).items():
-            lines, fine = self._method(held, name, method, context, uses)
+            lines = self._method(held, name, method, context, uses)
             methods.append(lines)
-            failed += not fine
+            failed += not lines.alike
         self._tuples(uses)
         for name in uses.functions:
             self._function(name)
-        buffers = {f"constant_{name}": _tensor(self.constants[name]) for name in uses.constants}
+        buffers = {f"constant_{index}": _tensor(self.constants[name]) for name, index in uses.constants.items()}
         return Code(
-            tuple(map(tuple, methods)),
+            tuple(lines for lines, _ in methods),
+            tuple(alike or "\n".join(lines) for lines, alike in methods),
             tuple((name, text) for name, text in texts.items() if name in self.read),
             (*((name, text) for name, text in numbers.items() if name in self.read), *buffers.items()),
             frozenset(uses.names | ({"torch"} if failed or buffers or numbers.keys() & self.read else set())),
@@ -66,29 +84,23 @@ class Translator:
         )
 
     def _context(self, held: Class | None, available: frozenset[str]) -> Context:
-        known = self.constants.keys()
-        return Context(
-            self.program,
-            self.given.functions,
-            self.given.tuples,
-            held,
-            lambda each: bool(self.container(each)),
-            available,
-            frozenset(known),
-        )
+        given = self.given
+        constants = frozenset(self.constants)
+        return Context(self.program, given.functions, given.tuples, held, self.container, self.same, available, constants)
 
     def _methods(self, held: Class, *, is_root: bool) -> dict[str, ast.FunctionDef]:
         """The methods that are called or may be, by their names in the file."""
-        overloads = [name for name in held.methods if name.startswith("forward__") and name in self.called]
-        found = {name: method for name, method in held.methods.items() if name in self.called or name == "forward" or is_root}
+        called = self.called - {name for name in held.methods if TRACED.fullmatch(name) and self.same(held)}
+        overloads = [name for name in held.methods if name.startswith("forward__") and name in called]
+        found = {name: method for name, method in held.methods.items() if name in called or name == "forward" or is_root}
         for name in overloads:
             del found[name]
         if overloads and "forward" not in found:
             found["forward"] = held.methods[overloads[0]]
         return {name: method for name, method in found.items() if not name.startswith("__")}
 
-    def _method(self, held: Class, name: str, method: ast.FunctionDef, context: Context, uses: Uses) -> tuple[list[str], bool]:
-        own = Uses()
+    def _method(self, held: Class, name: str, method: ast.FunctionDef, context: Context, uses: Uses) -> Lines:
+        own = Uses(uses.constants)
         try:
             if not method_name(name, held):
                 raise NotTranslatedError(f"the name of the method {name[:80]!a}")
@@ -96,9 +108,9 @@ class Translator:
         except NotTranslatedError as reason:
             shown = name if method_name(name, held) else "untranslated"
             text = self.program.texts[held.file]
-            return refusal(shown, "self, *inputs: object", f"{held.kind}.{name}", str(reason), _source(text, method)), False
+            return Lines(refusal(shown, "self, *inputs: object", f"{held.kind}.{name}", str(reason), _source(text, method)), "")
         uses.add(own)
-        return lines, True
+        return lines
 
     def _function(self, full: str) -> None:
         """Make the text of a function, and of all that it uses, ready to be written."""
@@ -112,13 +124,13 @@ class Translator:
             uses = Uses()
             try:
                 lines = translated(function, self.given.functions[name], self._context(None, frozenset()), self.given, uses)
-                code = Code((tuple(lines),), imports=frozenset(uses.names))
+                code = Code((lines.lines,), imports=frozenset(uses.names))
             except NotTranslatedError as reason:
                 uses = Uses()
-                lines = refusal(
+                shown = refusal(
                     self.given.functions[name], "*inputs: object", name, str(reason), _source(self.program.texts[file], function)
                 )
-                code = Code((tuple(lines),), failed=1)
+                code = Code((shown,), failed=1)
             self.functions[name] = code
             self._tuples(uses)
             waiting += uses.functions
@@ -132,14 +144,18 @@ class Translator:
         return (f"class {self.given.tuples[held.name]}(NamedTuple):", *fields)
 
 
-def refusal(name: str, arguments: str, full: str, reason: str, source: list[str]) -> list[str]:
+def refusal(name: str, arguments: str, full: str, reason: str, source: list[str]) -> tuple[str, ...]:
     """A function that says that it is not translated, with the program that it was as a comment."""
     shown = [f"    # | {printable(line)}".rstrip() for line in source[:MAX_SHOWN]]
     if len(source) > MAX_SHOWN:
         shown.append(f"    # … {len(source) - MAX_SHOWN:,} more lines")
     told = string(f"{full[:200]} is not translated: {reason}. The program that it was stands in this file.")
-    return [f"def {name}({arguments}) -> object:", f"    # Not translated: {printable(reason)}. The program of the weights file:", *shown,
-            f"    raise NotImplementedError({told})"]  # fmt: skip
+    return (
+        f"def {name}({arguments}) -> object:",
+        f"    # Not translated: {printable(reason)}. The program of the weights file:",
+        *shown,
+        f"    raise NotImplementedError({told})",
+    )
 
 
 def _source(text: str, function: ast.FunctionDef) -> list[str]:
