@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from enum import Enum
 from typing import NamedTuple, Optional
 
 import torch
@@ -373,6 +374,24 @@ class Deep(nn.Module):
         return total
 
 
+class Layout(Enum):
+    FIRST = "first"
+    LAST = "last"
+
+
+def arranged(x: Tensor, layout: Layout) -> Tensor:
+    return x if layout == Layout.FIRST else x.transpose(0, 1)
+
+
+class Arranged(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.layout, self.skip = nn.Linear(4, 4), Layout.LAST, nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return arranged(self.skip(self.a(x)), self.layout)
+
+
 def images(*shape: int) -> tuple[Tensor, ...]:
     return (torch.randn(shape),)
 
@@ -404,6 +423,7 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[object, ...]]] = {
     "super-resolution": (Shuffle, images(1, 3, 4, 4)),
     "autoencoder": (Variational, images(2, 6)),
     "types": (Types, images(2, 4)),
+    "enumeration": (Arranged, images(4, 4)),
     "nested modules": (Deep, images(2, 4)),
 }
 """Name → a network and an input for it."""

@@ -7,7 +7,7 @@ from pthway import _lazy
 from pthway.checkpoint.checkpoint import Checkpoint
 from pthway.formats.parts import Format
 from pthway.formats.tensors import TensorSpec
-from pthway.formats.values import PickledDict, is_sequence
+from pthway.formats.values import Opaque, PickledDict, is_sequence
 
 MAX_ENTRIES: Final = 100_000
 """Numbers and texts of all attributes together that are taken; those of a network are some thousands."""
@@ -28,13 +28,21 @@ class Numbers(NamedTuple):
     """Nested lists of numbers, or one number."""
 
 
+class Member(NamedTuple):
+    """A member of an enumeration of the program."""
+
+    kind: str
+    """Full name of the enumeration."""
+    value: object
+
+
 class Script(NamedTuple):
     """A program with what it refers to."""
 
     texts: dict[str, str]
     """Path of each file in the archive, such as ``code/__torch__.py`` → its text."""
     attributes: dict[str, object]
-    """Path of each attribute that is no weight → a number, text, None, list, tuple or dictionary of these, or `Numbers`."""
+    """Path of each attribute that is no weight → a number, text, None, list, tuple or dictionary of these, `Numbers` or a `Member`."""
     constants: dict[str, Numbers]
     """``c0``, ``c1``, … → its numbers. Larger tensors, and those of other kinds, are absent."""
 
@@ -83,6 +91,8 @@ class _Reader:
             return value
         if isinstance(value, PickledDict):
             return {self._key(key): self._data(each, depth - 1) for key, each in value.pairs}
+        if isinstance(value, Opaque) and value.state is None and len(value.arguments) == 1 and value.name.startswith("__torch__."):
+            return Member(value.name, self._data(value.arguments[0], depth - 1))
         if is_sequence(value):
             made = [self._data(each, depth - 1) for each in value]
             return tuple(made) if isinstance(value, tuple) else made

@@ -30,7 +30,7 @@ INNER: Final = frozenset((
 # fmt: on
 """What every ``nn.Module`` keeps of itself, which neither a tensor nor a module may replace."""
 
-OF_THE_FILE: Final = frozenset(("F", "Model", "NamedTuple", "Unknown", "nn", "self", "super", "torch", "warnings", "index", "x"))
+OF_THE_FILE: Final = frozenset(("Enum", "F", "Model", "NamedTuple", "Unknown", "nn", "self", "super", "torch", "warnings", "index", "x"))
 """Names that the written file uses itself."""
 
 LONGEST: Final = 40

@@ -88,11 +88,7 @@ class _Planner:
                 self.before = layer
             foreign = node.held is not None and not kind
             return Part(node.path, Form.LAYER, layer=layer, kind=_foreign(node.held), guesses=("class",) * foreign)
-        if (
-            not node.own
-            and not node.children
-            and not ((part := self.without_tensors(node, kind)).form is Form.UNKNOWN and self.script(node))
-        ):
+        if not node.own and not node.children and not self.unknown(part := self.without_tensors(node, kind), node):
             return part
         for name in node.children:
             if not is_module(name):
@@ -110,6 +106,10 @@ class _Planner:
         if self.translator is None or held is None:
             return False
         return bool(layer.guesses) or (held.constants is None and not self.translator.layer(held))
+
+    def unknown(self, part: Part, node: Node) -> bool:
+        """Whether a module of a program without weights is translated rather than written as *part*."""
+        return self.script(node) is not None if part.layer is None else self.open(node, part.layer)
 
     def script(self, node: Node) -> Class | None:
         """The class of a module in the program of a TorchScript archive; None in other files."""

@@ -89,7 +89,9 @@ class Writer:
         yield '"""'
 
     def _imports(self) -> str:
-        lines = ["from typing import NamedTuple"] * ("NamedTuple" in self.uses) + ["import warnings"] * ("warnings" in self.uses)
+        lines = ["from enum import Enum"] * ("Enum" in self.uses)
+        lines += ["from typing import NamedTuple"] * ("NamedTuple" in self.uses)
+        lines += ["import warnings"] * ("warnings" in self.uses)
         needs = self.uses & {"torch", "Unknown"}
         torch = ["import torch"] * bool(needs) + ["from torch import nn"] + ["from torch.nn import functional as F"] * ("F" in self.uses)
         return "\n".join([*lines, *[""] * bool(lines), *torch])
@@ -104,7 +106,7 @@ class Writer:
         if self.translator is None:
             return
         for lines in self.translator.tuples.values():
-            self.uses.add("NamedTuple")
+            self.uses.add("Enum" if lines[0].endswith("(Enum):") else "NamedTuple")
             yield "\n".join(lines)
         for code in self.translator.functions.values():
             self._note_code(code)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from pthway.architecture.scaffold.names import is_attribute
 from pthway.architecture.scaffold.torchscript import operators
 from pthway.architecture.scaffold.torchscript.layers import TRACED
 from pthway.architecture.scaffold.torchscript.names import attribute_name, method_name
@@ -32,8 +33,6 @@ _END: Final = (1 << 63) - 1
 """The end of a slice that has none."""
 _DIMENSIONS: Final = 16
 _DEVICE: Final = re.compile(r"(cpu|cuda|meta|mps|xpu)(:\d{1,3})?")
-_FIELDS: Final = re.compile(r"\{[^{}]+\}")
-"""Fields of a text that name what is put there: torch has none, and Python's could reach into what they name."""
 _OVERLOAD: Final = re.compile(r"forward__\d+")
 
 
@@ -77,6 +76,7 @@ class Context(NamedTuple):
     functions: Mapping[str, str]
     """Full name → name in the file."""
     tuples: Mapping[str, str]
+    """The same for tuples with names and for enumerations."""
     owner: Class | None
     """The module whose method it is."""
     container: Callable[[Class], str]
@@ -152,11 +152,23 @@ class Expressions:
     def _attribute(self, node: ast.Attribute, value: ast.expr, name: str) -> Typed:
         if dotted(node).startswith("CONSTANTS."):
             return self._constant(name)
+        if self.is_member(node):
+            kind = dotted(node).rpartition(".")[0]
+            self.uses.tuples[kind] = None
+            return Typed(ast.Attribute(variable(self.context.tuples[kind]), name, ast.Load()), Type(kind))
         return self.attribute(self.of(value), name)
 
+    def is_member(self, node: ast.expr) -> bool:
+        """Whether an expression is a member of an enumeration of the program."""
+        kind, _, name = dotted(node).rpartition(".")
+        held = self.context.program.classes.get(kind)
+        return kind in self.context.tuples and held is not None and held.base == "Enum" and name in (held.constants or {})
+
     def _constant(self, name: str) -> Typed:
-        number = self.uses.constants.setdefault(name, len(self.uses.constants))
         owner = self.context.owner
+        if owner is not None and name in self.context.available and name not in owner.attributes:
+            return Typed(ast.Attribute(variable("self"), name, ast.Load()), TENSOR)  # of a frozen program: its weights
+        number = self.uses.constants.setdefault(name, len(self.uses.constants))
         if owner is None or name not in self.context.constants or f"constant_{number}" in owner.attributes:
             raise NotTranslatedError(f"the tensor {name[:20]!a} among the constants, which is large, or used outside of a module")
         return Typed(ast.Attribute(variable("self"), f"constant_{number}", ast.Load()), TENSOR)
@@ -166,7 +178,7 @@ class Expressions:
         held = base.owner
         if held is None:
             held = self.context.program.classes.get(base.of.name)
-            if held is None or held.is_module or name not in held.attributes or not attribute_name(name):
+            if held is None or held.base != "NamedTuple" or name not in held.attributes or not attribute_name(name):
                 raise NotTranslatedError(f"the attribute {name!a} of what is no module")
             return Typed(ast.Attribute(base.node, name, ast.Load()), held.attributes[name])
         if name == "training":
@@ -189,6 +201,9 @@ class Expressions:
         return call(variable("getattr"), [base.node, ast.Constant(name)])
 
     def _entry(self, base: Typed, index: Typed) -> Typed:
+        match base.node:
+            case ast.Call(func=ast.Name(id="list"), args=[ast.Attribute(attr="shape") as sizes]):
+                return Typed(ast.Subscript(sizes, index.node, ast.Load()), INT)
         node = ast.Subscript(base.node, index.node, ast.Load())
         if base.of.name == "Tuple" and isinstance(index.node, ast.Constant) and isinstance(index.node.value, int):
             inside = base.of.inside
@@ -219,7 +234,7 @@ class Expressions:
                 return self._primitive(operator, [self.of(each) for each in args])
         if isinstance(func, ast.Attribute) and not keywords:
             return self._method(self.of(func.value), func.attr, [self.of(each) for each in args])
-        raise NotTranslatedError(f"the call of {name[:80]!a}")
+        raise NotTranslatedError(f"the call of {name[:80]!a}" if name else f"the call of what is a {type(func).__name__}")
 
     def _builtin(self, name: str, args: list[ast.expr], keywords: list[ast.keyword]) -> Typed:
         match name, args:
@@ -265,14 +280,15 @@ class Expressions:
         if keywords:
             raise NotTranslatedError(f"names of arguments in the call of {name[:80]!a}")
         given = [self.of(each) for each in args]
-        if name in self.context.tuples:
+        if name in self.context.tuples and self.context.program.classes[name].base == "NamedTuple":
             self.uses.tuples[name] = None
             return Typed(call(variable(self.context.tuples[name]), [each.node for each in given]), Type(name))
         known = self.context.program.functions.get(name)
         if known is None:
             raise NotTranslatedError(f"the function {name[:80]!a}, which the program does not have")
         home, _, short = plain(name).rpartition(".")
-        if home == "torch.nn.functional" and short in operators.LIBRARY:
+        short = operators.OTHER_NAMES.get(short, short)
+        if home == "torch.nn.functional" and short in operators.LIBRARY | {*operators.OTHER_NAMES.values()}:
             self.uses.names.add("F")
             return Typed(library(short, known[1], [each.node for each in given]), read(known[1].returns))
         self.no_dtypes(given)
@@ -327,7 +343,7 @@ class Expressions:
             case "alpha", ast.Constant(value=1):
                 return []
         told = self.of(value)
-        if keyword.arg is None or not attribute_name(keyword.arg) or (keyword.arg == "dtype" and told.of != DTYPE):
+        if keyword.arg is None or not is_attribute(keyword.arg) or (keyword.arg == "dtype" and told.of != DTYPE):
             raise NotTranslatedError(f"the option {keyword.arg!a}")
         return [ast.keyword(keyword.arg, told.node)]
 
@@ -359,15 +375,19 @@ class Expressions:
                 return Typed(ast.Subscript(ast.Attribute(value.node, "shape", ast.Load()), index.node, ast.Load()), INT)
             case "slice", [value, *rest]:
                 return _slice(value, rest)
-            case "format", [Typed(node=ast.Constant(value=str(template))) as text, *_] if not _FIELDS.search(template):
-                return Typed(call(ast.Attribute(text.node, "format", ast.Load()), nodes[1:]), STR)
+            case "format", [Typed(node=ast.Constant(value=str(template))), *rest] if template.count("{}") == len(rest):
+                return Typed(_text(template, [each.node for each in rest]), STR)
             case (("append" | "extend" | "insert" | "clear" | "reverse"), [held, *_]):
                 return Typed(call(ast.Attribute(held.node, name, ast.Load()), nodes[1:]), NONE)
+            case "copy", [held] if held.of.name in ("List", "Dict"):
+                return Typed(call(ast.Attribute(held.node, name, ast.Load()), []), held.of)
             case "pop", [held, *_]:
                 return Typed(call(ast.Attribute(held.node, name, ast.Load()), nodes[1:]), held.of.element)
             case (("keys" | "values" | "items"), [held]):
                 inside = {"keys": held.of.inside[:1], "values": held.of.inside[1:], "items": (Type("Tuple", held.of.inside),)}[name]
                 return Typed(call(variable("list"), [call(ast.Attribute(held.node, name, ast.Load()), [])]), Type("List", inside))
+            case "list", [Typed(node=ast.Call(func=ast.Name(id="list"))) as made]:
+                return made
             case (("list" | "str"), [value]):
                 return Typed(call(variable(name), nodes), value.of if name == "list" else STR)
             case (("Int" | "Float" | "Bool" | "IntImplicit" | "FloatImplicit"), [_]):
@@ -462,14 +482,33 @@ def library(name: str, known: ast.FunctionDef, given: list[ast.expr]) -> ast.exp
         if default is None and not named:
             plain_args.append(value)
         elif default is None or not _same(default, value):
-            if not attribute_name(argument.arg):
+            if not is_attribute(argument.arg):
                 raise NotTranslatedError(f"the argument {argument.arg!a}")
             named.append(ast.keyword(argument.arg, value))
     return call(path("F", name), plain_args, named)
 
 
+def _text(template: str, given: list[ast.expr]) -> ast.expr:
+    """A text with values in the places that are marked in it. Braces that mark none are braces: nothing can be named in them."""
+    parts: list[ast.expr] = []
+    for piece, value in zip(template.split("{}"), [*given, None], strict=True):
+        parts += [ast.Constant(piece)] * bool(piece)
+        parts += [ast.FormattedValue(value, -1)] if value is not None else []
+    try:
+        ast.unparse(made := ast.JoinedStr(parts))
+    except ValueError as cause:  # texts in the values of a text, which Python has since 3.12
+        raise NotTranslatedError("a text inside a text") from cause
+    return made
+
+
 def _same(one: ast.expr, other: ast.expr) -> bool:
-    """Whether both are the same literal."""
+    """Whether both are the same literal, or lists of the same."""
+    if isinstance(one, ast.List) and isinstance(other, ast.List):
+        return len(one.elts) == len(other.elts) and all(map(_same_literal, one.elts, other.elts))
+    return _same_literal(one, other)
+
+
+def _same_literal(one: ast.expr, other: ast.expr) -> bool:
     literals = isinstance(one, ast.Constant) and isinstance(other, ast.Constant)
     return literals and (type(one.value), one.value) == (type(other.value), other.value)  # type: ignore[attr-defined]
 

@@ -81,17 +81,25 @@ class _Function:
             raise NotTranslatedError("arguments of another kind")
         for argument in arguments:
             self.expressions.types[argument.arg] = read(argument.annotation)
-        body = self._block(function.body) or [ast.Pass()]
+        lists = self._lists(function)
+        body = [*lists, *self._block(function.body)] or [ast.Pass()]
         taken = ast.arguments(
             posonlyargs=[],
             args=[self._argument(argument, is_self=self._is_self(argument)) for argument in arguments],
             kwonlyargs=[],
             kw_defaults=[],
-            defaults=[self.expressions.of(default).node for default in function.args.defaults],
+            defaults=[_unchanging(self.expressions.of(default).node) for default in function.args.defaults],
         )
         made = ast.FunctionDef(name, taken, body, [], _annotation(read(function.returns), uses))
         made.type_params = []  # type: ignore[attr-defined]  # which Python has since 3.12
         return ast.fix_missing_locations(made)
+
+    def _lists(self, function: ast.FunctionDef) -> list[ast.stmt]:
+        """The lines that make lists of arguments whose default is one: in the written function it is a tuple, which no call can change."""
+        defaults = function.args.defaults
+        named = zip(function.args.args[len(function.args.args) - len(defaults) :], defaults, strict=True)
+        names = [self.expressions.variables[argument.arg] for argument, default in named if isinstance(default, ast.List)]
+        return [ast.Assign([ast.Name(name, ast.Store())], call(variable("list"), [variable(name)])) for name in names]
 
     def _is_self(self, argument: ast.arg) -> bool:
         return self.expressions.variables[argument.arg] == "self"
@@ -170,7 +178,7 @@ class _Function:
 
     def _assign(self, target: ast.expr, value: ast.expr) -> list[ast.stmt]:
         once = isinstance(target, ast.Name) and self.stored[target.id] == 1
-        if isinstance(target, ast.Name) and once and dotted(value).startswith("__torch__."):
+        if isinstance(target, ast.Name) and once and dotted(value).startswith("__torch__.") and not self.expressions.is_member(value):
             self.expressions.aliases[target.id] = dotted(value)
             return []
         if (effect := self._effect(value)) is not None:
@@ -192,6 +200,8 @@ class _Function:
     def _stands_for_itself(self, told: Typed) -> bool:
         """Whether a variable needs no statement: it is a module, a literal, or an attribute that never changes."""
         if told.owner is not None or isinstance(told.node, ast.Constant):
+            return True
+        if told.of.name in self.context.tuples and isinstance(told.node, ast.Attribute) and not _of_module(told.node):
             return True
         return isinstance(told.node, ast.Attribute) and told.node.attr not in self.context.program.assigned and _of_module(told.node)
 
@@ -231,6 +241,10 @@ def _of_module(node: ast.expr) -> bool:
     while isinstance(node, ast.Attribute):
         node = node.value
     return isinstance(node, ast.Name) and node.id == "self"
+
+
+def _unchanging(default: ast.expr) -> ast.expr:
+    return ast.Tuple(default.elts, ast.Load()) if isinstance(default, ast.List) else default
 
 
 def _merged(one: Mapping[str, Type], other: Mapping[str, Type]) -> dict[str, Type]:

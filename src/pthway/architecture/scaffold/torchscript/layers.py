@@ -124,7 +124,7 @@ def _read(tokens: list[str], arguments: list[ast.expr], module: str, given: str)
         if index >= len(arguments):
             if default:
                 yield name, _usable(name, ast.literal_eval(default))
-            elif token[0] not in "!_":
+            elif token[0] not in "!_@":
                 yield name, ...
             continue
         yield from _argument(name, arguments[index], module, given)

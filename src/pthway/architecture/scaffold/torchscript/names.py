@@ -9,8 +9,8 @@ from pthway.architecture.scaffold.torchscript.operators import EXCEPTIONS
 from pthway.architecture.scaffold.torchscript.program import Class, Program
 
 _USED: Final = EXCEPTIONS | frozenset((
-    "F", "NamedTuple", "abs", "bool", "dict", "float", "getattr", "int", "len", "list", "max", "min", "nn", "range", "self", "str", "super",
-    "torch", "tuple",
+    "Enum", "F", "NamedTuple", "abs", "bool", "dict", "float", "getattr", "int", "len", "list", "max", "min", "nn", "range", "self", "str",
+    "super", "torch", "tuple",
 ))  # fmt: skip
 """What a translated function uses by name."""
 
@@ -21,7 +21,7 @@ class Given:
     def __init__(self, program: Program) -> None:
         names = Names()
         self.functions = {name: names.of_parameter((name.rpartition(".")[2],)) for name in program.functions}
-        self.tuples = {name: names.of_class(held.kind) for name, held in program.classes.items() if _is_tuple(held)}
+        self.tuples = {name: names.of_class(held.kind) for name, held in program.classes.items() if _is_plain(held)}
         self.taken = frozenset((*self.functions.values(), *self.tuples.values()))
 
     def variables(self, function: ast.FunctionDef, *, method: bool) -> dict[str, str]:
@@ -58,6 +58,7 @@ def attribute_name(name: str) -> str:
     return "" if name in METHODS or name in INNER or not is_attribute(name) else name
 
 
-def _is_tuple(held: Class) -> bool:
-    fields = all(attribute_name(name) and not name.startswith("_") for name in held.attributes)
-    return held.base == "NamedTuple" and not held.methods and fields
+def _is_plain(held: Class) -> bool:
+    """Whether a class is a tuple with names or an enumeration, and nothing else."""
+    names = {"NamedTuple": held.attributes, "Enum": held.constants or {}}.get(held.base, {})
+    return bool(names) and not held.methods and all(attribute_name(name) and not name.startswith("_") for name in names)

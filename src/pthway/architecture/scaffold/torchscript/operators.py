@@ -29,7 +29,7 @@ COMPARISONS: Final[Mapping[str, type[ast.cmpop]]] = {
 
 METHODS: Final = _words("""
     view expand repeat contiguous type_as view_as expand_as reshape_as new_zeros new_ones new_full new_empty masked_fill masked_scatter
-    index_add index_copy index_fill numel item dim split is_floating_point is_complex unfold detach clone tolist
+    index_add index_copy index_fill numel item dim split is_floating_point is_complex unfold detach clone
 """)
 """Operators that are methods of a tensor, with the arguments in the same order; so is each whose name ends in ``_``."""
 
@@ -38,7 +38,7 @@ IN_PLACE: Final = _words("""
     expm1 fill floor floor_divide gelu hardswish hardsigmoid hardtanh index_add index_copy index_fill index_put leaky_relu lerp log log10
     log1p log2 logical_and logical_not logical_or logical_xor logit masked_fill masked_scatter mish mul nan_to_num neg normal pow
     reciprocal relu relu6 remainder round rsqrt scatter scatter_add selu sigmoid sign silu sin sinh sqrt square squeeze sub t tan tanh
-    threshold transpose tril triu trunc uniform unsqueeze zero zeros
+    threshold transpose tril triu trunc uniform unsqueeze zero
 """)
 """Operators that also change their first argument, under the name with ``_`` at its end."""
 
@@ -96,9 +96,10 @@ ON_NUMBERS: Final = _words("""
 """Operators that exist for numbers or lists too; ``torch`` has them for tensors alone, ``torch.ops.aten`` for all."""
 
 RETURNS: Final[Mapping[str, Type]] = {
-    "size": SIZES, "dim": INT, "numel": INT, "len": INT, "chunk": TENSORS, "unsafe_chunk": TENSORS, "unsafe_split": TENSORS, "unsafe_split_with_sizes": TENSORS, "split": TENSORS, "split_with_sizes": TENSORS,
+    **dict.fromkeys(("unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes"), TENSORS),
+    "size": SIZES, "dim": INT, "numel": INT, "len": INT, "chunk": TENSORS, "split": TENSORS, "split_with_sizes": TENSORS,
     "tensor_split": TENSORS, "unbind": TENSORS, "broadcast_tensors": TENSORS, "meshgrid": TENSORS, "item": Type(), "is_nonzero": BOOL,
-    "is_floating_point": BOOL, "is_complex": BOOL, "equal": BOOL, "allclose": BOOL, "format": STR, "tolist": Type(),
+    "is_floating_point": BOOL, "is_complex": BOOL, "equal": BOOL, "allclose": BOOL, "format": STR,
     "_nested_tensor_from_mask_left_aligned": BOOL, "get_device": INT,
 }  # fmt: skip
 """What an operator gives, where that is no tensor."""
@@ -127,6 +128,9 @@ LIBRARY: Final = _words("""
     selu sigmoid silu softmax softmin softsign tanh tanhshrink threshold unfold fold grid_sample affine_grid linear logsigmoid
 """)
 """Functions of ``torch.nn.functional`` that are called by name instead of being translated."""
+
+OTHER_NAMES: Final = {f"_max_pool{dimensions}d": f"max_pool{dimensions}d" for dimensions in (1, 2, 3)}
+"""Functions of ``torch.nn.functional`` that stand under another name in programs: those chosen by whether indices are returned."""
 
 EXCEPTIONS: Final = frozenset((
     "ArithmeticError", "AssertionError", "AttributeError", "Exception", "IndexError", "KeyError", "NotImplementedError", "RuntimeError",

@@ -34,6 +34,21 @@ class Numbers(Protocol):
         ...
 
 
+@runtime_checkable
+class Member(Protocol):
+    """A member of an enumeration of the program."""
+
+    @property
+    def kind(self) -> str:
+        """Full name of the enumeration."""
+        ...
+
+    @property
+    def value(self) -> object:
+        """What stands for it."""
+        ...
+
+
 class Class(NamedTuple):
     """A class of the program."""
 
@@ -43,7 +58,10 @@ class Class(NamedTuple):
     """Every attribute; those that are modules have the name of a class as their type."""
     buffers: frozenset[str]
     constants: Mapping[str, object] | None
-    """What stands in it as constants; None in a program that was traced, which has them in its calls alone."""
+    """What stands in it as constants; None in a program that was traced, which has them in its calls alone.
+
+    Of an enumeration, its members.
+    """
     methods: Mapping[str, ast.FunctionDef]
     base: str
     """``Module``, ``NamedTuple``, or another class that it is derived from; empty for none."""
@@ -107,6 +125,7 @@ def _class(name: str, node: ast.ClassDef, file: str) -> Class:
     attributes: dict[str, Type] = {}
     constants: dict[str, object] = {}
     buffers: frozenset[str] = frozenset()
+    base = ", ".join(map(dotted, node.bases))
     for line in node.body:
         match line:
             case ast.AnnAssign(target=ast.Name(id=known), annotation=ast.Subscript(value=ast.Name(id="Final")), value=ast.expr() as value):
@@ -115,10 +134,11 @@ def _class(name: str, node: ast.ClassDef, file: str) -> Class:
                 attributes[known] = read(annotation)
             case ast.Assign(targets=[ast.Subscript(value=ast.Name(id="__annotations__"), slice=ast.Constant(value=str(known)))]):
                 attributes[known] = read(line.value)
+            case ast.Assign(targets=[ast.Name(id=known)], value=value) if base == "Enum":
+                constants[known] = _literal(value)
             case ast.Assign(targets=[ast.Name(id="__buffers__")], value=ast.List(elts=names)):
                 buffers = frozenset(each.value for each in names if isinstance(each, ast.Constant) and isinstance(each.value, str))
     methods = {line.name: line for line in node.body if isinstance(line, ast.FunctionDef)}
-    base = ", ".join(dotted(base) for base in node.bases)
     return Class(name, attributes, buffers, constants or None, methods, base, file)
 
 

@@ -12,7 +12,7 @@ from pthway.architecture.scaffold.torchscript.functions import Lines, ascii_text
 from pthway.architecture.scaffold.torchscript.layers import TRACED, traced_settings
 from pthway.architecture.scaffold.torchscript.names import Given, attribute_name, method_name
 from pthway.architecture.scaffold.torchscript.order import runs_in_order, shape
-from pthway.architecture.scaffold.torchscript.program import Class, Numbers, Program
+from pthway.architecture.scaffold.torchscript.program import Class, Member, Numbers, Program
 from pthway.architecture.scaffold.torchscript.types import written
 
 MAX_SHOWN: Final = 300
@@ -62,7 +62,7 @@ class Translator:
 
     def module(self, held: Class, tensors: frozenset[str], values: Mapping[str, object], *, is_root: bool) -> Code:
         """The code of a module whose own weights are *tensors* and whose attributes beside them have *values*."""
-        texts = {name: text for name, value in values.items() if attribute_name(name) and (text := _text(value)) is not None}
+        texts = {name: text for name, value in values.items() if attribute_name(name) and (text := self._value(value)) is not None}
         numbers = {name: _tensor(value) for name, value in values.items() if attribute_name(name) and isinstance(value, Numbers)}
         context = self._context(held, tensors | texts.keys() | numbers.keys())
         uses, methods, failed = Uses(), [], 0
@@ -141,7 +141,18 @@ class Translator:
 
     def _tuple(self, held: Class) -> tuple[str, ...]:
         fields = [f"    {name}: {written(of) or 'object'}" for name, of in held.attributes.items()]
-        return (f"class {self.given.tuples[held.name]}(NamedTuple):", *fields)
+        if held.base == "Enum":
+            fields = [f"    {name} = {_text(value)}" for name, value in (held.constants or {}).items()]
+        return (f"class {self.given.tuples[held.name]}({held.base}):", *fields)
+
+    def _value(self, value: object) -> str | None:
+        """The text of an attribute; None for one that is no plain data."""
+        if isinstance(value, Member):
+            if value.kind not in self.given.tuples or (text := _text(value.value)) is None:
+                return None
+            self.tuples[value.kind] = self._tuple(self.program.classes[value.kind])
+            return f"{self.given.tuples[value.kind]}({text})"
+        return _text(value)
 
 
 def refusal(name: str, arguments: str, full: str, reason: str, source: list[str]) -> tuple[str, ...]:
