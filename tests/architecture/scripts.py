@@ -392,6 +392,26 @@ class Arranged(nn.Module):
         return arranged(self.skip(self.a(x)), self.layout)
 
 
+class NormAct(nn.BatchNorm2d):
+    """A layer of torch with more behind it."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self.slope = 0.3
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias), self.slope)
+
+
+class Derived(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 4, 3), NormAct(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.conv(x))
+
+
 def images(*shape: int) -> tuple[Tensor, ...]:
     return (torch.randn(shape),)
 
@@ -423,6 +443,7 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[object, ...]]] = {
     "super-resolution": (Shuffle, images(1, 3, 4, 4)),
     "autoencoder": (Variational, images(2, 6)),
     "types": (Types, images(2, 4)),
+    "derived layer": (Derived, images(2, 3, 5, 5)),
     "enumeration": (Arranged, images(4, 4)),
     "nested modules": (Deep, images(2, 4)),
 }

@@ -105,7 +105,8 @@ class _Planner:
         held = self.script(node)
         if self.translator is None or held is None:
             return False
-        return bool(layer.guesses) or (held.constants is None and not self.translator.layer(held))
+        own = not held.kind.startswith(TORCH)  # which may do more than the layer it is derived from
+        return own or bool(layer.guesses) or (held.constants is None and not self.translator.layer(held))
 
     def unknown(self, part: Part, node: Node) -> bool:
         """Whether a module of a program without weights is translated rather than written as *part*."""

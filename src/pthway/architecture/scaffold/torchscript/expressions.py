@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from pthway.architecture.scaffold.names import is_attribute
 from pthway.architecture.scaffold.torchscript import operators
-from pthway.architecture.scaffold.torchscript.layers import TRACED
+from pthway.architecture.scaffold.torchscript.layers import TRACED, does_nothing
 from pthway.architecture.scaffold.torchscript.names import attribute_name, method_name
 from pthway.architecture.scaffold.torchscript.program import Class, Program, plain
 from pthway.architecture.scaffold.torchscript.types import (
@@ -143,8 +143,9 @@ class Expressions:
         if name in self.inlined:
             return self.inlined[name]
         if name in self.variables:
-            owner = self.context.owner if self.variables[name] == "self" else None
-            return Typed(variable(self.variables[name]), self.types.get(name, ANY), owner)
+            of = self.types.get(name, ANY)
+            held = self.context.owner if self.variables[name] == "self" else self.context.program.classes.get(of.name)
+            return Typed(variable(self.variables[name]), of, held if held is not None and held.is_module else None)
         if name in ("inf", "nan"):
             return Typed(call(variable("float"), [ast.Constant(name)]), FLOAT)
         raise NotTranslatedError(f"the name {name!a}")
@@ -189,7 +190,7 @@ class Expressions:
         child = self.context.program.classes.get(of.name)
         if child is not None and child.is_module:
             return Typed(self._access(base, name, held), of, child)
-        if isinstance(base.node, ast.Name) and name not in self.context.available:
+        if isinstance(base.node, ast.Name) and base.node.id == "self" and name not in self.context.available:
             raise NotTranslatedError(f"the attribute {name[:80]!a}, whose value is not plain data")
         return Typed(self._access(base, name, held), of)
 
@@ -270,6 +271,14 @@ class Expressions:
         if not method_name(name, held):
             raise NotTranslatedError(f"the method {name[:80]!a}")
         return Typed(call(ast.Attribute(base.node, name, ast.Load()), nodes), result)
+
+    def idle(self, node: ast.expr) -> bool:
+        """Whether an expression is the call of a traced method that does nothing: what an Identity leaves."""
+        match node:
+            case ast.Call(func=ast.Attribute(value=value, attr=name)) if dotted(node.func).partition(".")[0] not in ("torch", "ops"):
+                held = self.of(value).owner
+                return held is not None and name in held.methods and does_nothing(held.methods[name])
+        return False
 
     def no_dtypes(self, args: list[Typed]) -> None:
         """Raise where a type of numbers, which the program takes for an integer, would go on into its code."""

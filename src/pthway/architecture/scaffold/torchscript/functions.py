@@ -183,6 +183,8 @@ class _Function:
             return []
         if (effect := self._effect(value)) is not None:
             return effect
+        if isinstance(target, ast.Name) and target.id not in self.loaded and self.expressions.idle(value):
+            return []
         told = self.expressions.of(value)
         if isinstance(target, ast.Name):
             if once and self._stands_for_itself(told):

@@ -67,6 +67,8 @@ def traced_settings(held: Class) -> dict[str, object] | None:
 
 
 def _settings(kind: str, forward: ast.FunctionDef) -> dict[str, object] | None:
+    if kind == "Identity" and does_nothing(forward):
+        return {}
     if len(forward.args.args) != 2:  # noqa: PLR2004  # the module and its input
         return None
     given, value = _returned(forward)
@@ -83,6 +85,14 @@ def _settings(kind: str, forward: ast.FunctionDef) -> dict[str, object] | None:
             if ... not in found.values():
                 return {**_USUAL.get(kind.rstrip("123d"), {}), **found}
     return None
+
+
+def does_nothing(method: ast.FunctionDef) -> bool:
+    """Whether a method was traced of a module that gives what it takes: nothing is left of it."""
+    match method.body:
+        case [ast.Return(value=ast.Constant(value=None))] if len(method.args.args) == 1:
+            return True
+    return False
 
 
 _USUAL: Final[Mapping[str, Mapping[str, object]]] = {

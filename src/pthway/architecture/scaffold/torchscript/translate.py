@@ -57,7 +57,8 @@ class Translator:
         if held.name not in self.known:
             traced = [method for name, method in held.methods.items() if TRACED.fullmatch(name)]
             equal = bool(traced) and all(shape(method) == shape(traced[0]) for method in traced[1:])
-            self.known[held.name] = traced_settings(held) is not None, equal or bool(self.container(held))
+            layer = traced_settings(held) is not None
+            self.known[held.name] = layer, layer or equal or bool(self.container(held))
         return self.known[held.name]
 
     def module(self, held: Class, tensors: frozenset[str], values: Mapping[str, object], *, is_root: bool) -> Code:
