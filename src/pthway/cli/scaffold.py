@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pthway import _lazy
+from pthway.architecture.scaffold.given import Given
 from pthway.architecture.scaffold.scaffold import Source, scaffold
 from pthway.architecture.scaffold.told import Held, Told
 from pthway.architecture.scaffold.torchscript.modules import modules_of
@@ -28,7 +29,7 @@ def run(options: Namespace) -> int:
     checkpoint = open_checkpoint(options.file)
     state = checkpoint.choose(options.weights)
     told = told_by(checkpoint, state)
-    written = scaffold(told, _source(checkpoint, state, output))
+    written = scaffold(told, _source(checkpoint, state, output), Given(options.activation, options.set))
     verified = find_spec("torch") is not None
     if verified:
         _lazy.load("pthway.architecture.scaffold.verify:verify")(written.text, told)

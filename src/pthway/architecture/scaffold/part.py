@@ -45,5 +45,7 @@ class Part(NamedTuple):
     sequential: bool = False
     """Whether a class of its own runs its modules in order."""
     guesses: tuple[str, ...] = ()
+    activation: Layer | None = None
+    """What the user says is called between its layers, where it has no module for it."""
     code: Code | None = None
     """Its methods, where the file holds its program."""

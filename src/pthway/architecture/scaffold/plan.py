@@ -8,10 +8,12 @@ from typing import Final
 
 from pthway.architecture.scaffold.case import Case, Layer
 from pthway.architecture.scaffold.flow import Signal, through_all
+from pthway.architecture.scaffold.given import Given
 from pthway.architecture.scaffold.layers import infer
 from pthway.architecture.scaffold.names import is_module, is_tensor
 from pthway.architecture.scaffold.part import Bare, Form, Part
 from pthway.architecture.scaffold.settings import Settings, weightless, weightless_by_name
+from pthway.architecture.scaffold.settle import settled
 from pthway.architecture.scaffold.told import Held, Node, Told, tree
 from pthway.architecture.scaffold.torchscript.program import Class
 from pthway.architecture.scaffold.torchscript.translate import Translator
@@ -40,14 +42,18 @@ _LARGEST_LAYER: Final = 1024
 """Tensors of one layer: an LSTM has up to ten in each of its layers."""
 
 
-def plan(told: Told, translator: Translator | None = None) -> Part:
+def plan(told: Told, translator: Translator | None = None, given: Given | None = None) -> Part:
     """The root as a part, with everything below it. Raises `LimitExceeded` for modules nested too deep.
 
-    *translator* makes the code of the modules of a TorchScript program.
+    *translator* makes the code of the modules of a TorchScript program, *given* is what the user settles; what of it fits nowhere is a
+    `UsageError`.
     """
+    given = given or Given()
     root = tree(told)
     names_all = told.held is not None or any(node.version is not None for node in _walk(root))
-    return _Planner(root, translator, names_all=names_all).root(root)
+    made = _Planner(root, translator, given, names_all=names_all).root(root)
+    given.check()
+    return settled(made, given.activation) if given.activation is not None else made
 
 
 def _walk(node: Node) -> list[Node]:
@@ -57,9 +63,10 @@ def _walk(node: Node) -> list[Node]:
 class _Planner:
     """Goes through the modules in the file's order, since what stands before a layer tells something of it."""
 
-    def __init__(self, root: Node, translator: Translator | None, *, names_all: bool) -> None:
+    def __init__(self, root: Node, translator: Translator | None, given: Given, *, names_all: bool) -> None:
         self.root_node = root
         self.translator = translator
+        self.given = given
         self.names_all = names_all
         """Whether the file names modules without weights too."""
         self.before: Layer | None = None
@@ -132,27 +139,39 @@ class _Planner:
             return None
         if node.held is not None and not kind and not _told_enough(node.held):
             return None  # a class of the user's with weights of its own
+        chosen = Settings(_settings(node), self.given.settings_at(node.path))
         case = Case(
             {name: tensor.shape for name, tensor in tensors.items()},
             node.path.rpartition(".")[2],
-            Settings(_settings(node)),
+            chosen,
             kind="Linear" if kind == "NonDynamicallyQuantizableLinear" else kind,
             version=node.version,
             before=self.before,
             after=self.after.get(node.path, {}),
             dimensions=self.dimensions,
         )
-        return infer(case, {name: tensor.dtype for name, tensor in tensors.items()})
+        found = infer(case, {name: tensor.dtype for name, tensor in tensors.items()})
+        for name in chosen.taken if found is not None else ():
+            self.given.note(node.path, name)
+        return found
 
     def without_tensors(self, node: Node, kind: str) -> Part:
         settings = Settings(node.held.settings if node.held else None)
         found = weightless(kind, settings) if kind else None
         named = weightless_by_name(node.path.rpartition(".")[2]) if node.held is None else None
+        said = self.given.layer_at(node.path) if named else None
+        if said is not None:
+            return Part(node.path, Form.LAYER, layer=said)
         if named:
             return Part(node.path, Form.LAYER, layer=Layer(named, ()), guesses=("name",))
         if found is None:
-            return Part(node.path, Form.UNKNOWN, kind=node.held.kind if node.held else "")
+            return self.without_trace(node.path)._replace(kind=node.held.kind if node.held else "")
         return Part(node.path, Form.LAYER, layer=Layer(kind, *found))
+
+    def without_trace(self, path: str) -> Part:
+        """A module of which the file tells nothing: what the user says it is, or unknown."""
+        said = self.given.layer_at(path)
+        return Part(path, Form.UNKNOWN) if said is None else Part(path, Form.LAYER, layer=said)
 
     def container(self, made: Part, kind: str) -> Part:
         """*made* as a container of torch, where its children are numbered; otherwise as it is."""
@@ -175,7 +194,9 @@ class _Planner:
         if last >= len(children) and (self.names_all or last > 4 * len(children) + 8):
             return None
         inside = f"{path}." if path else ""
-        return tuple((str(index), children.get(str(index)) or Part(f"{inside}{index}", Form.UNKNOWN)) for index in range(last + 1))
+        while not self.names_all and f"{inside}{last + 1}" in self.given.layers:  # behind the last that has weights
+            last += 1
+        return tuple((str(index), children.get(str(index)) or self.without_trace(f"{inside}{index}")) for index in range(last + 1))
 
 
 def _settings(node: Node) -> Mapping[str, object] | None:

@@ -13,7 +13,7 @@ from pthway.architecture.scaffold.forward import chain, known
 from pthway.architecture.scaffold.guesses import GUESSES, HARMLESS
 from pthway.architecture.scaffold.names import is_attribute, prose, string
 from pthway.architecture.scaffold.part import Bare, Form, Part
-from pthway.architecture.scaffold.text import INDENT, Expression, arguments, continues, framed, indented, numbered, repeated
+from pthway.architecture.scaffold.text import INDENT, Expression, arguments, continues, framed, indented, numbered, repeated, sizes
 from pthway.architecture.scaffold.torchscript.translate import Translator
 
 _UNKNOWN: Final = '''class Unknown(nn.Module):
@@ -24,7 +24,11 @@ _UNKNOWN: Final = '''class Unknown(nn.Module):
         self.name = name
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        raise NotImplementedError(f"{self.name} has no weights, so the file does not tell what it computes. Replace it in this file.")'''
+        told = "has no weights, so the file does not tell what it computes. Replace it in this file, or write it again with"
+        raise NotImplementedError(f"{self.name} {told} --activation or --set '*{self.name}=LAYER'.")'''
+
+_ACTIVATION: Final = "activation_between"
+"""The name under which the activation that the user names is kept, which no file has by chance."""
 
 _EXTRA_STATE: Final = """
     def get_extra_state(self) -> torch.Tensor:
@@ -142,6 +146,9 @@ class Writer:
             yield from indented(self._entries(part, values), 2)
         if any(bare.name == EXTRA_STATE for bare in part.bare):
             yield from _EXTRA_STATE.splitlines()
+        if part.activation is not None:
+            made = f"nn.{part.activation.kind}({', '.join(arguments(part.activation, sizes(part.activation)))})"
+            yield f"{INDENT * 2}self.{_ACTIVATION} = {made}"
         if part.code is not None:
             yield from self._methods(part.code)
         elif not is_root and not part.sequential:
@@ -278,26 +285,28 @@ class Writer:
         steps = chain(root)
         if steps is None:
             return list(self._to_fill_in("Model", root))
-        remark = self._remark("", ("order",))
+        remark = self._remark("", ("order",)) if root.activation is None else "in the order of the file, with the activation that was given"
         calls: list[str] = []
         for step in steps:
+            calls += [f"x = self.{_ACTIVATION}(x)"] * step.activated
             calls += ["x = torch.flatten(x, 1)"] * step.flatten
             way = f"self.{step.name}" if is_attribute(step.name) else f"self.get_submodule({string(step.name)})"
             calls.append(f"x = {way}(x)")
-        return self._warned([f"# {remark}", *calls, "return x"])
+        body = [f"# {remark}", *calls, "return x"]
+        return self._warned(body) if self._doubtful() else self._plain(body)
 
     def _doubtful(self) -> bool:
         return bool(self.guesses.keys() - HARMLESS)
 
+    def _plain(self, body: list[str]) -> list[str]:
+        self.uses.add("torch")
+        return [f"{INDENT}def forward(self, x: torch.Tensor) -> torch.Tensor:", *(INDENT * 2 + line for line in body)]
+
     def _warned(self, body: list[str]) -> list[str]:
         """A forward that says that it rests on guesses."""
-        self.uses |= {"warnings", "torch"}
-        return [
-            f"{INDENT}def forward(self, x: torch.Tensor) -> torch.Tensor:",
-            f"{INDENT * 2}# Take this line out when every guess in this file is settled.",
-            f'{INDENT * 2}warnings.warn("The numbers rest on guesses; this file marks them.", stacklevel=2)',
-            *(INDENT * 2 + line for line in body),
-        ]
+        self.uses.add("warnings")
+        warning = 'warnings.warn("The numbers rest on guesses; this file marks them.", stacklevel=2)'
+        return self._plain(["# Take this line out when every guess in this file is settled.", warning, *body])
 
 
 def _empty(bare: Bare, sizes: list[str]) -> str:
