@@ -346,7 +346,8 @@ def _template(base: Build, singles: Mapping[str, Build], checks: Sequence[Build]
     known = set(keys.values())
 
     def regular(build: Build) -> bool:
-        return view(build).keys() >= keys.keys() and {_collapsed(name, growth) for name in view(build)} == known
+        same = view(build).keys() >= keys.keys() and {_collapsed(name, growth) for name in view(build)} == known
+        return same and all(len(shape) == len(view(build)[name]) for name, shape in view(base).items())
 
     singles = {name: build for name, build in singles.items() if regular(build)}
     growth = _growth(view(base), map(view, singles.values()))

@@ -2,21 +2,17 @@
 
 import random
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import torch
 import transformers
-from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.core_model_loading import revert_weight_conversion
 
-import pthway
 from pthway.architecture.difference import Shape
 from pthway.architecture.zoo.classes import Classed, classes, flat
 from pthway.architecture.zoo.templates import the_templates
-from pthway.errors import AmbiguousArchitecture, ArchitectureNotFound, UnsolvedArguments, UsageError
 
 SAMPLE = 240
 """Classes that are drawn; those that refuse other sizes than their own are counted apart."""
@@ -64,7 +60,7 @@ def drawn() -> Iterator[Drawn]:
             config = kind(**changes(kind(), chance))
             with torch.device("meta"):
                 module = built(config)
-        except Exception:  # noqa: BLE001, S112 - the class takes no such sizes
+        except Exception:  # noqa: BLE001 - the class takes no such sizes
             continue
         state = module.state_dict()
         kept = {key: value for key, value in state.items() if key not in (module.all_tied_weights_keys or {})}

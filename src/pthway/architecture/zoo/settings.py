@@ -38,21 +38,16 @@ def solution(lines: Sequence[Line], shapes: Shapes) -> Solution | None:
     variants: dict[Parts, list[Line]] = {}
     for line in lines:
         variants.setdefault(line.parts, []).append(line)
-    solver = _Solver()
-    equations = list(counted)
-    for parts, names in named.items():
-        for name in names if len(variants[parts]) == 1 else ():
-            sizes = _sized(variants[parts][0], name, shapes[name])
-            if sizes is None:
-                return None
-            equations += sizes
-    if not solver.take(equations):
-        return None
-    for parts, names in named.items():
-        for name in names if len(variants[parts]) > 1 else ():
-            if not solver.take_one(_sized(line, name, shapes[name]) for line in variants[parts]):
-                return None
-    return solver.solution()
+    owners = {name: variants[parts] for parts, names in named.items() for name in names}
+    solver, equations = _Solver(), list(counted)
+    for name, shape in shapes.items():  # in the order of the file, where weights stand before their biases
+        sizes = _sized(owners[name][0], name, shape) if len(owners[name]) == 1 else []
+        if sizes is None:
+            return None
+        equations += sizes
+    several = [(name, own) for name, own in owners.items() if len(own) > 1]
+    settled = solver.take(equations) and all(solver.take_one(_sized(line, name, shapes[name]) for line in own) for name, own in several)
+    return solver.solution() if settled else None
 
 
 def _named(lines: Sequence[Line], shapes: Shapes) -> dict[Parts, list[str]] | None:
