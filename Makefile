@@ -86,8 +86,9 @@ $(ZOO)/.installed-from-lock: requirements-zoo.lock
 test-zoo: zoo-env ## the real networks of torchvision, timm and transformers
 	PYTHONPATH=src $(ZOO)/bin/python -m pytest -q tests/zoo
 
-zoo-index: zoo-env ## the index of networks, from the installed releases; an hour
+zoo-index: zoo-env ## the indices of networks, from the installed releases; an hour and a half
 	PYTHONPATH=src $(ZOO)/bin/python -W ignore tools/zoo_index.py
+	PYTHONPATH=src $(ZOO)/bin/python -W ignore tools/zoo_transformers.py
 
 zoo-lock:
 	rm -rf .venv-lock

@@ -16,6 +16,8 @@ from pthway.errors import BundleRefused, MissingFile
 
 WEIGHTS: Final = "weights.safetensors"
 GOLDEN: Final = "golden.safetensors"
+CONSTANTS: Final = "constants.safetensors"
+"""Tensors of the exported graph that are in no state dict; absent where there are none."""
 SOURCE: Final = "source"
 SUMS: Final = "SHA256SUMS"
 """The checksum of the manifest, as ``sha256sum -c`` reads it; those of the other files are in the manifest."""

@@ -117,6 +117,16 @@ def parser() -> ArgumentParser:
     scaffold.set_defaults(run="pthway.cli.scaffold:run")
     scaffold.add_argument("file", type=Path, help="the weights file")
     scaffold.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the Python file to write")
+    scaffold.add_argument(
+        "--activation", metavar="LAYER", help="what stands between the layers of a plain chain, such as relu or LeakyReLU(0.2)"
+    )
+    scaffold.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="settle what the weights leave open: features.2=MaxPool2d(2), or conv1.stride=2; * stands for any text; may be repeated",
+    )
     scaffold.add_argument("--force", action="store_true", help="overwrite the Python file")
     scaffold.add_argument("--weights", metavar="NAME", help="which of several state dicts: ema, raw, or its path in the file")
     scaffold.add_argument("--json", action="store_true", help="print what was done as JSON")

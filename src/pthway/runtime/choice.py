@@ -58,10 +58,11 @@ def ways(bundle: Bundle, runtime: str | None, threads: int | None, device: str, 
 def by_speed(programs: Sequence[Program]) -> list[Program]:
     """The fastest first, by the times of packing: the time of a sample over all numbers of samples alike.
 
-    What was slower than eager torch at any of them comes after it: nobody shall lose by what wins elsewhere.
+    What was slower than eager torch at any of them comes after it: nobody shall lose by what wins elsewhere. Those that fix a size come
+    after all that do not.
     """
     eager = next((program.milliseconds for program in programs if program.runtime == "eager"), {})
-    return sorted(programs, key=lambda program: cost(program.milliseconds, eager))
+    return sorted(programs, key=lambda program: (len(program.fixed), *cost(program.milliseconds, eager)))
 
 
 def cost(times: Mapping[int, float], eager: Mapping[int, float]) -> tuple[bool, float]:

@@ -1,28 +1,25 @@
 """Eager torch: the network itself, built again from its own source and arguments, with the weights of the bundle."""
 
-import json
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 
 from pthway.architecture.build import build
 from pthway.architecture.match import Architecture
 from pthway.architecture.resolve import resolve, resolve_in
 from pthway.bundle import values
-from pthway.bundle.folder import SOURCE, WEIGHTS, Bundle
+from pthway.bundle.folder import SOURCE, Bundle
 from pthway.bundle.manifest import Program
 from pthway.errors import ArchitectureNotFound, BundleRefused
 from pthway.forward import called, named_outputs
 from pthway.runtime.runner import Array, Runner, Settings
+from pthway.runtime.weights import read_weights
 
 IMAGE_RANK: Final = 4
 """Samples, channels, rows, columns."""
-SHARED: Final = "pthway.shared"
-"""In the metadata of the weights: names whose tensor is stored under another name, as JSON."""
 
 
 def start(bundle: Bundle, program: Program, settings: Settings) -> Runner:  # every runtime is started alike
@@ -92,13 +89,4 @@ def _spelling(bundle: Bundle, reference: str) -> str:
 
 
 def _fill(module: nn.Module, bundle: Bundle) -> None:
-    tensors, shared = read_weights(bundle)
-    tensors |= {name: tensors[kept] for name, kept in shared.items()}
-    module.load_state_dict(tensors, strict=True, assign=True)
-
-
-def read_weights(bundle: Bundle) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The weights, mapped from the file, and the names whose tensor is stored under another one."""
-    with safe_open(bundle.file(WEIGHTS), framework="pt") as file:
-        shared: Any = json.loads((file.metadata() or {}).get(SHARED, "{}"))
-        return {name: file.get_tensor(name) for name in file.keys()}, shared  # noqa: SIM118  # no mapping
+    module.load_state_dict(read_weights(bundle), strict=True, assign=True)

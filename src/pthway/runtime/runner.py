@@ -8,6 +8,7 @@ import numpy.typing as npt
 from pthway import _lazy
 from pthway.bundle.folder import Bundle
 from pthway.bundle.manifest import Program, RuntimeName
+from pthway.runtime.sizes import require_sizes
 
 Array = npt.NDArray[Any]
 Variant = Literal["plain", "channels-last", "bfloat16", "int8"]
@@ -37,13 +38,26 @@ Start = Callable[[Bundle, Program, Settings], Runner]
 
 HOMES: Final[Mapping[RuntimeName, tuple[str, str]]] = {
     "onnxruntime": ("pthway.runtime.onnx_runtime:start", "onnx"),
+    "openvino": ("pthway.runtime.open_vino:start", "openvino"),
+    "exported": ("pthway.runtime.exported:start", "torch"),
+    "aotinductor": ("pthway.runtime.aot_inductor:start", "torch"),
+    "compiled": ("pthway.runtime.compiled:start", "torch"),
     "eager": ("pthway.runtime.eager:start", "torch"),
 }
 """Where each runtime is started, and pthway's extra that brings it. Each is imported when it is first used."""
 
 
 def start(bundle: Bundle, program: Program, settings: Settings) -> Runner:
-    """The runner of a program. Raises `MissingDependency` if its runtime is not installed."""
+    """The runner of a program; it refuses sizes that the program does not run with. Raises `MissingDependency` if its runtime is absent."""
     home, extra = HOMES[program.runtime]
     begin: Start = _lazy.load(home, extra=extra)
-    return begin(bundle, program, settings)
+    runner = begin(bundle, program, settings)
+    if not program.fixed:
+        return runner
+    wanted = bundle.manifest.signature.inputs
+
+    def run(inputs: Sequence[Array], /) -> Sequence[Array]:
+        require_sizes(program, wanted, inputs)
+        return runner(inputs)
+
+    return run

@@ -72,6 +72,8 @@ class Session:
                 taken, given = self._only
                 return {given: self._runner((inputs[taken],))[0]}
             return dict(zip(self._outputs, self._runner([inputs[name] for name in self._inputs]), strict=True))
+        except InputRefused:
+            raise
         except Exception as cause:
             raise _refused(self, inputs, cause) from cause
 
