@@ -47,6 +47,9 @@ bench: $(STAMP) ## one JSON a question, in benchmarks/results/
 	$(BIN)/python benchmarks/bounds.py -o benchmarks/results/bounds.json
 	$(BIN)/python -W ignore benchmarks/corpus.py -o benchmarks/results/corpus.json
 	$(BIN)/python benchmarks/identify.py -o benchmarks/results/identify.json
+	$(BIN)/python benchmarks/runtime.py -o benchmarks/results/runtime.json
+	$(BIN)/python benchmarks/cold_start.py -o benchmarks/results/cold_start.json
+	$(BIN)/python benchmarks/environment_size.py -o benchmarks/results/environment_size.json
 
 fuzz: $(STAMP) ## FUZZ_SECONDS of changed files of every format: an answer or a refusal, and nothing else
 	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS) --seed $$(date +%s)
