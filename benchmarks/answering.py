@@ -4,6 +4,7 @@ python answering.py pack NETWORK FOLDER
 python answering.py tune FOLDER
 python answering.py serve eager|session NETWORK FOLDER     then one JSON line for each line "BATCH SECONDS" of its input
 python answering.py overhead FOLDER
+python answering.py idle FOLDER
 python answering.py parts FOLDER
 """
 
@@ -21,6 +22,8 @@ SEED = 0
 LEAST_CALLS = 3
 OVERHEAD_ROUNDS = 4000
 WARM_UP = 200
+IDLE_CALLS = 400
+IDLE_SECONDS = 0.005
 
 TORCH_SCRIPT = """
 import sys
@@ -136,6 +139,24 @@ def overhead(folder: str) -> None:
     print(json.dumps(samples))
 
 
+def idle(folder: str) -> None:
+    """Processor seconds of this process for each call of ONNX Runtime where one comes each 5 ms, with threads that spin and that do not."""
+    numpy, onnxruntime = import_module("numpy"), import_module("onnxruntime")
+    x, found = numpy.load(f"{folder}/one.npy"), {}
+    for way, spin in (("asleep", "0"), ("spinning", "1")):
+        options = onnxruntime.SessionOptions()
+        options.add_session_config_entry("session.intra_op.allow_spinning", spin)
+        session = onnxruntime.InferenceSession(f"{folder}/network.bundle/model.onnx", options, providers=["CPUExecutionProvider"])
+        feed = {session.get_inputs()[0].name: x}
+        start = time.process_time()
+        for _ in range(IDLE_CALLS):
+            session.run(None, feed)
+            time.sleep(IDLE_SECONDS)
+        found[way] = (time.process_time() - start) / IDLE_CALLS
+        del session  # and its threads
+    print(json.dumps(found))
+
+
 def parts(folder: str) -> None:
     """Where the seconds of a cold start go, from the first line of this process on."""
     marks: list[tuple[str, float]] = [("", time.perf_counter())]
@@ -174,4 +195,6 @@ def hold(way: str, name: str, folder: str) -> None:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent))
-    {"pack": pack, "tune": tune, "serve": serve, "overhead": overhead, "parts": parts, "hold": hold}[sys.argv[1]](*sys.argv[2:])
+    {"pack": pack, "tune": tune, "serve": serve, "overhead": overhead, "idle": idle, "parts": parts, "hold": hold}[sys.argv[1]](
+        *sys.argv[2:]
+    )

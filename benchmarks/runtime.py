@@ -83,7 +83,10 @@ def _run(environment: dict[str, str], *arguments: str | Path) -> str:
 
 
 def compared(name: str, folder: Path, rounds: int) -> dict[str, Any]:
-    """Eager torch, the session as packed, and the session once tuned: alone, and beside a process that never rests."""
+    """Eager torch, the session as packed, and the session once tuned: alone, and beside a process that never rests.
+
+    And what threads cost that spin between calls.
+    """
     nothing, tuned = (CHILD_ENVIRONMENT | {"XDG_CACHE_HOME": str(folder / cache)} for cache in ("untuned", "tuned"))
     _run(nothing, "pack", name, folder)
     _run(tuned, "tune", folder)
@@ -98,7 +101,8 @@ def compared(name: str, folder: Path, rounds: int) -> dict[str, Any]:
         alone = _rounds(children, rounds, BATCHES)
         with restless():
             beside = _rounds(children, rounds, (1,))
-    return {"ways": {way: child.told for way, child in children.items()}, "alone": alone, "beside_another": beside}
+    idle: dict[str, float] = json.loads(_run(nothing, "idle", folder))
+    return {"ways": {way: child.told for way, child in children.items()}, "alone": alone, "beside_another": beside, "idle": idle}
 
 
 def _rounds(children: dict[str, Child], rounds: int, batches: tuple[int, ...]) -> Rows:
