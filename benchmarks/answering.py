@@ -102,9 +102,9 @@ def _eager(name: str, folder: str) -> tuple[Callable[[int], Callable[[], object]
     return of, f"eager, {torch.get_num_threads()} threads"
 
 
-def _session(_: str, folder: str) -> tuple[Callable[[int], Callable[[], object]], str]:
+def _session(_: str, folder: str, runtime: str | None = None) -> tuple[Callable[[int], Callable[[], object]], str]:
     numpy, pthway = import_module("numpy"), import_module("pthway")
-    session = pthway.open_session(f"{folder}/network.bundle")
+    session = pthway.open_session(f"{folder}/network.bundle", runtime=runtime)
     only, one = session.signature.inputs[0], numpy.load(f"{folder}/one.npy")
 
     def of(batch: int) -> Callable[[], object]:
@@ -187,7 +187,7 @@ def parts(folder: str) -> None:
 
 def hold(way: str, name: str, folder: str) -> None:
     """Answer once, say so, and stay until the input ends: for looking at its memory from without."""
-    call, told = {"eager": _eager, "session": _session}[way](name, folder)
+    call, told = _eager(name, folder) if way == "eager" else _session(name, folder, way)
     call(1)()
     print(json.dumps({"ready": told}), flush=True)
     sys.stdin.read()

@@ -48,7 +48,7 @@ def parts(folder: Path, rounds: int) -> dict[str, float]:
 
 def two_processes(name: str, folder: Path) -> dict[str, int]:
     """Bytes that two processes hold together once both have answered: what they share is counted once."""
-    return {way: _held(way, name, folder) for way in ("eager", "session")}
+    return {way: _held(way, name, folder) for way in ("eager", "onnxruntime")}
 
 
 def _held(way: str, name: str, folder: Path) -> int:
