@@ -6,7 +6,7 @@ ZOO := .venv-zoo
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-from-lock
 
-.PHONY: demo test lint types format bench fuzz scanners lock clean zoo-env zoo-index zoo-lock test-zoo
+.PHONY: demo test lint types format bench fuzz scanners lock clean zoo-env zoo-index zoo-classes zoo-lock test-zoo
 
 demo: $(STAMP) ## the main job on a real file: inspect, match, predict, accuracy
 	$(BIN)/pthway demo
@@ -75,8 +75,10 @@ $(ZOO)/.installed-from-lock: requirements-zoo.lock
 test-zoo: zoo-env ## the real networks of torchvision, timm and transformers
 	PYTHONPATH=src $(ZOO)/bin/python -m pytest -q tests/zoo
 
-zoo-index: zoo-env ## the indices of networks, from the installed releases; an hour and a half
+zoo-index: zoo-env zoo-classes ## the indices of networks, from the installed releases; an hour and a half
 	PYTHONPATH=src $(ZOO)/bin/python -W ignore tools/zoo_index.py
+
+zoo-classes: zoo-env
 	PYTHONPATH=src $(ZOO)/bin/python -W ignore tools/zoo_transformers.py
 
 zoo-lock:
