@@ -100,7 +100,7 @@ def wrong(drawn: Drawn, tensors: Mapping[str, Shape]) -> str | None:
 
 @pytest.mark.parametrize("view", ["own", "saved"])
 def test_classes_are_named_with_the_right_numbers(networks: list[Drawn], view: str) -> None:
-    """A few have other kinds of layers or modules at other sizes than at the library's own, and are named by nobody; none is named wrong."""
+    """A few have other kinds of layers or modules at other sizes than the library's own: nobody names them. None is named wrong."""
     mistakes = [mistake for each in networks if (mistake := wrong(each, getattr(each, view)))]
     assert [mistake for mistake in mistakes if "not named" not in mistake] == []
     assert len(networks) - len(mistakes) >= 100
