@@ -115,7 +115,7 @@ def load(
     report = LoadReport(checkpoint.path, state, others, match, assembly, sound, built.plainly)
     if sound:
         _warn(checkpoint.path, sound)
-    return Model(built.module, arguments=match.arguments, labels=labels, report=report)
+    return Model(built.module, arguments=match.arguments, labels=labels, report=report, architecture=match.architecture)
 
 
 def _fit(
