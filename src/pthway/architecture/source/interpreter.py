@@ -4,7 +4,7 @@ import ast
 import re
 from typing import Final
 
-from pthway.architecture.source import expressions, statements
+from pthway.architecture.source import attributes, expressions, statements
 from pthway.architecture.source.frame import Frame
 from pthway.architecture.source.layers import torch_layer
 from pthway.architecture.source.library import MISSING, Constant, Library, brings_tensors, layer_name
@@ -82,6 +82,10 @@ class Interpreter:
         self.steps += 1
         if self.steps > MAX_STEPS:
             raise _Exhausted
+
+    def evaluate(self, node: ast.expr, frame: Frame) -> Value:
+        """Return what *node* is known to be in *frame*."""
+        return expressions.evaluate(self, node, frame)
 
     # --- calls --------------------------------------------------------------------------------------------------------
 
@@ -169,7 +173,7 @@ class Interpreter:
         self.depth += 1
         try:
             if isinstance(function.node, ast.Lambda):
-                return expressions.evaluate(self, function.node.body, frame)
+                return self.evaluate(function.node.body, frame)
             ended = statements.follow(self, function.node.body, frame)
         finally:
             self.depth -= 1
@@ -194,7 +198,7 @@ class Interpreter:
             elif place < len(positional) and call.arguments.rest:
                 value = choice((*call.arguments.rest, UNKNOWN))
             elif name in defaults:
-                default = expressions.evaluate(self, defaults[name], outside)
+                default = self.evaluate(defaults[name], outside)
                 value = self._hint(function.home, default) if call.open else default
             else:
                 value = self._hint(function.home, MISSING) if call.open and place else UNKNOWN
@@ -234,7 +238,7 @@ class Interpreter:
         """Return ``getattr(holder, name, default)``."""
         if not isinstance(name, str):
             return UNKNOWN
-        found = expressions.attribute(self, holder, name)
+        found = attributes.attribute(self, holder, name)
         return default if found is UNKNOWN and isinstance(holder, Class | Namespace) else found
 
     def known(self, found: Value) -> Value:
@@ -246,7 +250,7 @@ class Interpreter:
             self._constants[key] = UNKNOWN  # a constant that is made of itself
             node = parsed(found.source)
             if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and self.depth < MAX_CALLS:
-                self._constants[key] = expressions.evaluate(self, node.value, Frame(found.home))
+                self._constants[key] = self.evaluate(node.value, Frame(found.home))
         return self._constants[key]
 
     def member(self, cls: Class, name: str, first: Value) -> Value:

@@ -1,0 +1,52 @@
+"""What the attributes of a value are known to be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pthway.architecture.source.library import MISSING
+from pthway.architecture.source.values import (
+    UNKNOWN,
+    Choice,
+    Class,
+    File,
+    Instance,
+    Module,
+    Namespace,
+    Super,
+    Value,
+    choice,
+)
+
+if TYPE_CHECKING:
+    from pthway.architecture.source.interpreter import Interpreter
+
+
+def attribute(run: Interpreter, holder: Value, name: str) -> Value:
+    """Return ``holder.name``."""
+    if isinstance(holder, Choice):
+        return choice(attribute(run, option, name) for option in holder.options)
+    if isinstance(holder, Instance):
+        return holder.attributes[name] if name in holder.attributes else run.member(holder.cls, name, holder)
+    if isinstance(holder, Module):
+        if name in holder.parts:
+            return holder.parts[name]
+        return UNKNOWN if holder.home is None else run.member(holder.home, name, holder)
+    if isinstance(holder, Class):
+        return run.member(holder, name, None)
+    if isinstance(holder, File):
+        found = run.known(run.library.attribute(holder.outline, name))
+        return UNKNOWN if found is MISSING else found
+    if isinstance(holder, Namespace):
+        return Namespace(f"{holder.name}.{name}")
+    if isinstance(holder, Super):
+        return _inherited(run, holder, name)
+    return UNKNOWN
+
+
+def _inherited(run: Interpreter, holder: Super, name: str) -> Value:
+    if isinstance(holder.instance, Instance):
+        for base in run.following(holder.instance.cls, holder.after):
+            if isinstance(base, Class) and name in base.outline.methods:
+                return run.member(base, name, holder.instance)
+    return UNKNOWN
