@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pthway.architecture.source.annotations import annotation_of, declared
+from pthway.architecture.source.automatic import part
 from pthway.architecture.source.library import MISSING
 from pthway.architecture.source.values import (
     UNKNOWN,
@@ -14,6 +16,7 @@ from pthway.architecture.source.values import (
     Module,
     Namespace,
     Super,
+    Typed,
     Value,
     choice,
 )
@@ -27,13 +30,17 @@ def attribute(run: Interpreter, holder: Value, name: str) -> Value:
     if isinstance(holder, Choice):
         return choice(attribute(run, option, name) for option in holder.options)
     if isinstance(holder, Instance):
+        if name == "__class__":
+            return holder.cls
         return holder.attributes[name] if name in holder.attributes else run.member(holder.cls, name, holder)
     if isinstance(holder, Module):
         if name in holder.parts:
             return holder.parts[name]
         return UNKNOWN if holder.home is None else run.member(holder.home, name, holder)
     if isinstance(holder, Class):
-        return run.member(holder, name, None)
+        return holder.name if name == "__name__" else run.member(holder, name, None)
+    if isinstance(holder, Typed):
+        return _declared(run, holder, name)
     if isinstance(holder, File):
         found = run.known(run.library.attribute(holder.outline, name))
         return UNKNOWN if found is MISSING else found
@@ -50,3 +57,14 @@ def _inherited(run: Interpreter, holder: Super, name: str) -> Value:
             if isinstance(base, Class) and name in base.outline.methods:
                 return run.member(base, name, holder.instance)
     return UNKNOWN
+
+
+def _declared(run: Interpreter, holder: Typed, name: str) -> Value:
+    """Return what an object of this class, or of one that derives from it, surely has; its fields may hold anything of their type."""
+    found = part(run, holder.cls, name)
+    if found is not UNKNOWN or run.library.redefined(holder.cls, name):
+        return found
+    for base in run.library.line(holder.cls):
+        if isinstance(base, Class) and (name in base.outline.attributes or annotation_of(base, name) is not None):
+            return declared(run, holder.cls, name)
+    return run.member(holder.cls, name, holder)

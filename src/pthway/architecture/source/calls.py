@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pthway.architecture.source.assignment import assign
 from pthway.architecture.source.attributes import attribute
+from pthway.architecture.source.automatic import builds, built
 from pthway.architecture.source.functions import FUNCTIONS, outside
 from pthway.architecture.source.iteration import rounds
 from pthway.architecture.source.methods import CHANGING, changed, method
@@ -51,6 +52,8 @@ def _called(run: Interpreter, callee: Value, call: Call, frame: Frame) -> Value:
 def _method_call(run: Interpreter, node: ast.Call, func: ast.Attribute, frame: Frame) -> Value:
     holder, name = run.evaluate(func.value, frame), func.attr
     call = _arguments(run, node, frame)
+    if builds(run, holder, name):
+        return built(run, holder, call)
     if name == "__init__" and _initialised(run, holder, call):
         return None
     if name in CHANGING and isinstance(holder, (Instance, Items, Table, Module)):

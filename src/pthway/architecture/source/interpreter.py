@@ -5,10 +5,11 @@ import re
 from typing import Final
 
 from pthway.architecture.source import attributes, expressions, statements
+from pthway.architecture.source.annotations import declared, typed
 from pthway.architecture.source.frame import Frame
 from pthway.architecture.source.layers import torch_layer
 from pthway.architecture.source.library import MISSING, Constant, Library, brings_tensors, layer_name
-from pthway.architecture.source.limits import MAX_CALLS, MAX_STEPS
+from pthway.architecture.source.limits import MAX_ASIDE, MAX_CALLS, MAX_STEPS
 from pthway.architecture.source.outline import Outline, imports, parsed
 from pthway.architecture.source.values import (
     BUILDERS,
@@ -32,7 +33,7 @@ from pthway.architecture.source.values import (
 )
 
 _INSIDE_ITSELF: Final = 3
-"""How often a class may be under construction inside itself."""
+"""How often a class may be under construction, and a function followed, inside itself."""
 
 
 class _Exhausted(Exception):
@@ -45,12 +46,14 @@ class Interpreter:
     def __init__(self, library: Library) -> None:
         self.library = library
         self.steps = 0
+        self.most = MAX_STEPS
         self.depth = 0
         self._made: dict[object, Module] = {}
         self._given: dict[object, Value] = {}
         self._built: dict[int, list[Module]] = {}
         self._constants: dict[tuple[int, str], Value] = {}
         self._active: list[int] = []
+        self._inside: list[int] = []
 
     def pattern(self, cls: Class) -> Module:
         """Return what *cls* makes when nothing is known of its arguments."""
@@ -80,7 +83,7 @@ class Interpreter:
     def step(self) -> None:
         """Count one step. Raises `_Exhausted`."""
         self.steps += 1
-        if self.steps > MAX_STEPS:
+        if self.steps > self.most:
             raise _Exhausted
 
     def evaluate(self, node: ast.expr, frame: Frame) -> Value:
@@ -101,7 +104,10 @@ class Interpreter:
         if isinstance(callee, Function):
             return self.invoke(callee, call)
         if isinstance(callee, Class):
-            return self.construct(callee, call) if self.library.is_module(callee) else UNKNOWN
+            return self.construct(callee, call) if self.library.is_module(callee) else self.make(callee, call)
+        if isinstance(callee, Instance):
+            acting = MISSING if self.library.is_module(callee.cls) else self.member(callee.cls, "__call__", callee)
+            return self.call(acting, call) if isinstance(acting, Bound) else UNKNOWN
         layer = layer_name(callee)
         return UNKNOWN if layer is None else torch_layer(layer, call)
 
@@ -126,6 +132,18 @@ class Interpreter:
         if key is not None:
             self._made[key] = made
         return made
+
+    def make(self, cls: Class, call: Call) -> Value:
+        """Return the object that ``cls(…)`` makes, of a class that is no network."""
+        if self._active.count(id(cls)) >= _INSIDE_ITSELF or len(self._active) > MAX_CALLS:
+            return UNKNOWN
+        instance = Instance(cls)
+        self._active.append(id(cls))
+        try:
+            self.initialise(instance, None, call)
+        finally:
+            self._active.pop()
+        return instance
 
     def initialise(self, instance: Instance, after: Class | None, call: Call) -> None:
         """Follow the ``__init__`` of the class of *instance*, or the next one that comes after *after*."""
@@ -152,8 +170,10 @@ class Interpreter:
 
     def invoke(self, function: Function, call: Call, first: Value = MISSING) -> Value:
         """Return what a function of the tree gives for *call*; *first* is its first argument, if a dot gave one."""
-        if self.depth >= MAX_CALLS:
+        if self.depth >= MAX_CALLS or self._inside.count(id(function.node)) >= _INSIDE_ITSELF:
             return UNKNOWN
+        if function.owner is not None and not self.library.builds(function.owner):
+            return self._glance(function, call, first)
         if first is not MISSING or function.around is not None or call.open:
             return self._follow(function, call, first)
         key = _key(function, call)
@@ -163,6 +183,18 @@ class Interpreter:
             self._given[key] = self._follow(function, call, first)
         return self._given[key]
 
+    def _glance(self, function: Function, call: Call, first: Value) -> Value:
+        """Follow a method of a class that makes no modules, as long as it is short."""
+        before, self.most = self.most, min(self.most, self.steps + MAX_ASIDE)
+        try:
+            return self._follow(function, call, first)
+        except _Exhausted:
+            if self.steps > before:
+                raise
+            return UNKNOWN
+        finally:
+            self.most = before
+
     def _follow(self, function: Function, call: Call, first: Value) -> Value:
         frame = Frame(function.home, around=function.around, owner=function.owner)
         if first is not MISSING:
@@ -171,12 +203,14 @@ class Interpreter:
         holders = [value for value in frame.names.values() if isinstance(value, Instance)]
         frame.instance = holders[0] if holders else None
         self.depth += 1
+        self._inside.append(id(function.node))
         try:
             if isinstance(function.node, ast.Lambda):
                 return self.evaluate(function.node.body, frame)
             ended = statements.follow(self, function.node.body, frame)
         finally:
             self.depth -= 1
+            self._inside.pop()
         if not frame.returned:
             return None
         return frame.returned[0] if ended and len(frame.returned) == 1 else _either(frame.returned)
@@ -203,11 +237,25 @@ class Interpreter:
             else:
                 value = self._hint(function.home, MISSING) if call.open and place else UNKNOWN
             frame.names[name] = value
+        self._declare(function, [*positional, *given.kwonlyargs], frame)
         if given.vararg is not None:
             rest = (UNKNOWN,) if call.open else call.arguments.rest
             frame.names[given.vararg.arg] = Items(call.arguments.items[len(positional) :], rest)
         if given.kwarg is not None:
             frame.names[given.kwarg.arg] = Table(keywords, (UNKNOWN,) if call.open else ())
+
+    def _declare(self, function: Function, parameters: list[ast.arg], frame: Frame) -> None:
+        """Take arguments that are not known for what their annotation says, or that of the attribute of the same name."""
+        first = next(iter(frame.names.values()), None)
+        for parameter in parameters:
+            value = frame.names[parameter.arg]
+            if value is not UNKNOWN and not (isinstance(value, Choice) and UNKNOWN in value.options):
+                continue
+            found = typed(self, function.home, parameter.annotation)
+            if found is UNKNOWN and isinstance(first, Instance) and parameter.annotation is None:
+                found = declared(self, first.cls, parameter.arg)
+            if found is not UNKNOWN:
+                frame.names[parameter.arg] = found
 
     def _hint(self, home: Outline, default: Value) -> Value:
         """Return what an argument may be that is not known: its default, if that makes modules, or a class that its file passes about."""
@@ -269,9 +317,9 @@ class Interpreter:
         decorators = {getattr(node, "id", getattr(node, "attr", "")) for node in getattr(function.node, "decorator_list", ())}
         if decorators & {"property", "cached_property"}:
             return self.invoke(function, Call(), first)
-        if "staticmethod" in decorators or first is None:
-            return function
-        return Bound(function, cls if "classmethod" in decorators else first)
+        if "classmethod" in decorators:
+            return Bound(function, cls)
+        return function if "staticmethod" in decorators or first is None else Bound(function, first)
 
 
 def _after(first: Call, second: Call) -> Call:
