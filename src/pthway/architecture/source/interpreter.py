@@ -11,6 +11,7 @@ from pthway.architecture.source.layers import torch_layer
 from pthway.architecture.source.library import MISSING, Constant, Library, brings_tensors, layer_name
 from pthway.architecture.source.limits import MAX_ASIDE, MAX_CALLS, MAX_STEPS
 from pthway.architecture.source.outline import Outline, imports, parsed
+from pthway.architecture.source.signature import once
 from pthway.architecture.source.values import (
     BUILDERS,
     UNKNOWN,
@@ -96,7 +97,7 @@ class Interpreter:
         """Return what *callee* gives for *call*."""
         self.step()
         if isinstance(callee, Choice):
-            return choice(self.call(option, call) for option in callee.options)
+            return choice(once(self.call(option, call) for option in callee.options))
         if isinstance(callee, Partial):
             return self.call(callee.callee, _after(callee.call, call))
         if isinstance(callee, Bound):
@@ -346,21 +347,30 @@ def _either(values: list[Value]) -> Value:
     return joined
 
 
+class _Changing(Exception):
+    """A value that may change is among those that decide an outcome."""
+
+
 def _key(callee: Class | Function, call: Call) -> object | None:
-    """Return what decides the outcome of a call; None if it may change a module under construction, or has no key."""
-    entries = (*call.arguments.items, None, *call.arguments.rest, None, *call.keywords.items(), call.open)
-    if any(map(_may_change, entries)):
-        return None
-    key = (callee, tuple((type(entry), entry) for entry in entries))
+    """Return what decides the outcome of a call; None if it may change a module under construction."""
     try:
-        hash(key)
-    except TypeError:
+        return callee, _frozen(call)
+    except _Changing:
         return None
-    return key
 
 
-def _may_change(value: Value) -> bool:
-    if isinstance(value, tuple | Items | Choice):
-        inside = value if isinstance(value, tuple) else value.options if isinstance(value, Choice) else value.every()
-        return any(map(_may_change, inside))
-    return isinstance(value, Instance | Bound | Table)
+def _frozen(value: Value) -> object:
+    """Return what is equal for values that mean the same. Raises `_Changing`."""
+    if isinstance(value, Instance | Bound):
+        raise _Changing
+    if isinstance(value, Items):
+        return Items, tuple(map(_frozen, value.items)), tuple(map(_frozen, value.rest))
+    if isinstance(value, Choice):
+        return Choice, tuple(map(_frozen, value.options))
+    if isinstance(value, Table):
+        return Table, tuple((key, _frozen(entry)) for key, entry in value.entries.items()), tuple(map(_frozen, value.rest))
+    if isinstance(value, Partial):
+        return Partial, _frozen(value.callee), _frozen(value.call)
+    if isinstance(value, Call):
+        return _frozen(value.arguments), tuple((name, _frozen(entry)) for name, entry in value.keywords.items()), value.open
+    return type(value), value

@@ -20,10 +20,12 @@ MAX_UNROLLED: Final = 128
 """Rounds of a loop that are gone through one by one; a longer loop counts as one of unknown length."""
 MAX_ITEMS: Final = 1024
 """Entries of a list or dictionary whose places are kept."""
-MAX_OPTIONS: Final = 10
+MAX_OPTIONS: Final = 12
 """Alternatives that one value may have; more are taken as unknown."""
 MAX_OBJECTS: Final = 16
 """Objects whose attributes are kept apart in the two branches of an ``if``."""
+MAX_PASSED: Final = 6
+"""Classes of a file that an argument is taken for which its constructor may be given."""
 MAX_TEXT: Final = 200
 """Characters of a name that is put together."""
 MAX_NUMBER: Final = 1 << 48

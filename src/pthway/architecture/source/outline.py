@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from pthway.architecture.source.files import read
-from pthway.architecture.source.limits import MAX_OPTIONS, MAX_SEGMENT
+from pthway.architecture.source.limits import MAX_PASSED, MAX_SEGMENT
 
 _OF_INTEREST: Final = re.compile(rb"\bclass |\bdef |^(?:from|import) |^\w+ *[:=]", re.MULTILINE)
 _ASSIGNED: Final = re.compile(r"\bself\.(\w+)\s*(?:,|\)|(?::[^=\n]+)?=(?!=))")
@@ -95,7 +95,7 @@ def outline(path: Path) -> Outline | str:
     for node in _statements(tree.body):
         _note(node, found, lines)
     passed = dict.fromkeys(name for name in _PASSED.findall(text) if name in found.classes)
-    found.passed = tuple(passed)[:MAX_OPTIONS]
+    found.passed = tuple(passed)[:MAX_PASSED]
     return found
 
 
