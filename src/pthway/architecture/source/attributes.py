@@ -29,14 +29,8 @@ def attribute(run: Interpreter, holder: Value, name: str) -> Value:
     """Return ``holder.name``."""
     if isinstance(holder, Choice):
         return choice(attribute(run, option, name) for option in holder.options)
-    if isinstance(holder, Instance):
-        if name == "__class__":
-            return holder.cls
-        return holder.attributes[name] if name in holder.attributes else run.member(holder.cls, name, holder)
-    if isinstance(holder, Module):
-        if name in holder.parts:
-            return holder.parts[name]
-        return UNKNOWN if holder.home is None else run.member(holder.home, name, holder)
+    if isinstance(holder, Instance | Module):
+        return _held(run, holder, name)
     if isinstance(holder, Class):
         return holder.name if name == "__name__" else run.member(holder, name, None)
     if isinstance(holder, Typed):
@@ -49,6 +43,16 @@ def attribute(run: Interpreter, holder: Value, name: str) -> Value:
     if isinstance(holder, Super):
         return _inherited(run, holder, name)
     return UNKNOWN
+
+
+def _held(run: Interpreter, holder: Instance | Module, name: str) -> Value:
+    cls = holder.cls if isinstance(holder, Instance) else holder.home
+    if name == "__class__" and cls is not None:
+        return cls
+    held = holder.attributes if isinstance(holder, Instance) else holder.parts
+    if name in held:
+        return held[name]
+    return UNKNOWN if cls is None else run.member(cls, name, holder)
 
 
 def _inherited(run: Interpreter, holder: Super, name: str) -> Value:

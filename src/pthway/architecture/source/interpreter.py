@@ -10,8 +10,8 @@ from pthway.architecture.source.frame import Frame
 from pthway.architecture.source.layers import torch_layer
 from pthway.architecture.source.library import MISSING, Constant, Library, brings_tensors, layer_name
 from pthway.architecture.source.limits import MAX_ASIDE, MAX_CALLS, MAX_STEPS
+from pthway.architecture.source.objects import has_constructor, take_fields
 from pthway.architecture.source.outline import Outline, imports, parsed
-from pthway.architecture.source.signature import once
 from pthway.architecture.source.values import (
     BUILDERS,
     UNKNOWN,
@@ -97,7 +97,7 @@ class Interpreter:
         """Return what *callee* gives for *call*."""
         self.step()
         if isinstance(callee, Choice):
-            return choice(once(self.call(option, call) for option in callee.options))
+            return choice(self.call(option, call) for option in callee.options)
         if isinstance(callee, Partial):
             return self.call(callee.callee, _after(callee.call, call))
         if isinstance(callee, Bound):
@@ -141,7 +141,10 @@ class Interpreter:
         instance = Instance(cls)
         self._active.append(id(cls))
         try:
-            self.initialise(instance, None, call)
+            if has_constructor(self, cls):
+                self.initialise(instance, None, call)
+            else:
+                take_fields(self, instance, call)
         finally:
             self._active.pop()
         return instance

@@ -20,7 +20,7 @@ MAX_UNROLLED: Final = 128
 """Rounds of a loop that are gone through one by one; a longer loop counts as one of unknown length."""
 MAX_ITEMS: Final = 1024
 """Entries of a list or dictionary whose places are kept."""
-MAX_OPTIONS: Final = 12
+MAX_OPTIONS: Final = 8
 """Alternatives that one value may have; more are taken as unknown."""
 MAX_OBJECTS: Final = 16
 """Objects whose attributes are kept apart in the two branches of an ``if``."""

@@ -1,7 +1,6 @@
 """When two patterns make the same names."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
 
 from pthway.architecture.source.limits import MAX_DEPTH
 from pthway.architecture.source.values import UNKNOWN, Choice, Module, Value, Weight
@@ -21,15 +20,3 @@ def signature(value: Value, depth: int = 0) -> str:
         if text.strip("|?"):
             lines.append(f"{name}{'?' * (name in value.optional)}({text})")
     return hashlib.sha256("\n".join([*sorted(lines), "…" * value.open]).encode("utf-8", "replace")).hexdigest()
-
-
-def once(values: Iterable[Value]) -> Iterator[Value]:
-    """Yield *values* without modules that make the same names as one before: of the alternatives only these matter."""
-    seen: set[str] = set()
-    for value in values:
-        if isinstance(value, Module):
-            text = signature(value)
-            if text in seen:
-                continue
-            seen.add(text)
-        yield value
