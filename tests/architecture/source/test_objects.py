@@ -1,6 +1,7 @@
 """Configurations, builders and automatic classes: objects that are no networks and decide which modules there are. The oracle is torch."""
 
 import importlib
+import resource
 import sys
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from pthway.architecture.difference import Shape
 from pthway.architecture.source import limits
 from pthway.architecture.source.decision import decide
 from pthway.architecture.source.finding import Found, find
+from pthway.architecture.source.frame import Frame
+from pthway.architecture.source.outline import ClassOutline, Outline, outline
 from pthway.architecture.source.ranking import Sought, tied
+from pthway.architecture.source.values import Class, Instance
 
 HEAD = "import torch\nfrom torch import nn\nfrom dataclasses import dataclass\nfrom typing import ClassVar, Optional\n"
 
@@ -264,6 +268,22 @@ def _fc() -> Sought:
     return Sought({"fc.weight": Shape((2, 3), "float32"), "fc.bias": Shape((2,), "float32")})
 
 
+@pytest.mark.parametrize(("count", "kept"), [(limits.MAX_OBJECTS, limits.MAX_OBJECTS), (limits.MAX_OBJECTS + 1, limits.MAX_OBJECTS)])
+def test_the_objects_that_a_branch_keeps_apart_are_bounded(count: int, kept: int) -> None:
+    home = Outline(Path("net.py"))
+    cls = Class(home, ClassOutline("Settings", 1, ()))
+    frame = Frame(home, {f"o{number}": Instance(cls) for number in range(count)})
+    assert len(frame.save().objects) == kept
+
+
+@pytest.mark.parametrize(("count", "kept"), [(limits.MAX_PASSED, limits.MAX_PASSED), (limits.MAX_PASSED + 1, limits.MAX_PASSED)])
+def test_the_classes_that_an_argument_may_be_are_bounded(count: int, kept: int, tmp_path: Path) -> None:
+    text = "".join(f"class C{number}:\n    pass\nuse(C{number})\n" for number in range(count))
+    (tmp_path / "net.py").write_text(text, "utf-8")
+    found = outline(tmp_path / "net.py")
+    assert isinstance(found, Outline) and len(found.passed) == kept
+
+
 def test_functions_that_call_themselves_twice_end(tmp_path: Path) -> None:
     source = "def grow(d):\n    for x in d:\n        grow(x)\n    return [grow(x) for x in d]\n"
     source += NET.format(", d", "self.made, self.fc = grow(d), nn.Linear(3, 2)")
@@ -273,14 +293,12 @@ def test_functions_that_call_themselves_twice_end(tmp_path: Path) -> None:
 
 
 def test_twenty_thousand_files_are_searched_within_bounds_and_with_progress(tmp_path: Path) -> None:
-    import resource
-
     other = HEAD + "class Other(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.x{0} = nn.Linear(2, {0})\n"
     for number in range(20_000):
         folder = tmp_path / f"d{number // 1000}"
         if number % 1000 == 0:
             folder.mkdir()
-        text = other.format(number) if number % 10 == 0 else f"VALUE = {number}\n"
+        text = other.format(number) if number % 100 == 0 else f"# {number}\n"
         (folder / f"f{number}.py").write_text(text, "utf-8")
     net = HEAD + NET.format("", "self.fc = nn.Linear(3, 2)")
     (tmp_path / "d7" / "net.py").write_text(net, "utf-8")
@@ -288,7 +306,7 @@ def test_twenty_thousand_files_are_searched_within_bounds_and_with_progress(tmp_
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found = find([tmp_path], _fc(), progress=lambda what, done, total: told.setdefault(what, []).append((done, total)))
     assert [group.first.cls.name for group in found.groups] == ["Net"]
-    assert (found.files, found.classes) == (20_001, 2_001)
+    assert (found.files, found.classes) == (20_001, 201)
     assert told["reading files"] == [(done, 20_001) for done in range(20_001)]
     assert len(told["comparing classes"]) <= 1, "only a class that has the names of the file is followed"
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000, "kilobytes: some 20 a file"

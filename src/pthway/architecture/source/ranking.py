@@ -113,8 +113,9 @@ def rank(interpreter: Interpreter, sought: Sought, top: int, progress: Progress)
         found.append(candidate)
     found = _with_factories(found, interpreter, matcher, progress)
     fitting = [
-        candidate for candidate in _once(found) if candidate.score >= FITS and candidate.fit.told
-    ]  # what may hold anything says nothing
+        candidate for candidate in _once(found)
+        if candidate.score >= FITS and candidate.fit.told  # what may hold anything says nothing
+    ]  # fmt: skip
     return _grouped(sorted(fitting, key=Candidate.order), top)
 
 
@@ -193,9 +194,8 @@ def _once(found: Sequence[Candidate]) -> list[Candidate]:
 def _grouped(found: Sequence[Candidate], top: int) -> list[Group]:
     groups: dict[tuple[float, str, bool, str], list[Candidate]] = {}
     for candidate in found:
-        groups.setdefault((round(candidate.score, 9), candidate.prefix, candidate.named, signature(candidate.pattern)), []).append(
-            candidate
-        )
+        key = round(candidate.score, 9), candidate.prefix, candidate.named, signature(candidate.pattern)
+        groups.setdefault(key, []).append(candidate)
     listed = [Group(tuple(members)) for members in groups.values()]
     equal = tied(listed)
     listed.sort(key=lambda group: group not in equal)
