@@ -171,13 +171,13 @@ class Builder:
         made = nn.Sequential(nn.Linear(self.width, width), self.norm(width))
         self.width = width
         return made
-    def __call__(self, widths):
+    def build(self, widths):
         return [self._block(width) for width in widths]
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
         builder = Builder(nn.LayerNorm)
-        self.body = nn.Sequential(*builder([5, 6]))
+        self.body = nn.Sequential(*builder.build([5, 6]))
         self.head = nn.Linear(builder.width, 1)
 """,
     "a method of the class itself": """

@@ -106,9 +106,6 @@ class Interpreter:
             return self.invoke(callee, call)
         if isinstance(callee, Class):
             return self.construct(callee, call) if self.library.is_module(callee) else self.make(callee, call)
-        if isinstance(callee, Instance):
-            acting = MISSING if self.library.is_module(callee.cls) else self.member(callee.cls, "__call__", callee)
-            return self.call(acting, call) if isinstance(acting, Bound) else UNKNOWN
         layer = layer_name(callee)
         return UNKNOWN if layer is None else torch_layer(layer, call)
 
