@@ -13,17 +13,50 @@ from typing import TYPE_CHECKING
 from pthway.errors import PthwayError
 
 if TYPE_CHECKING:
+    from pthway.bundle import Bundle, open_bundle
     from pthway.checkpoint import Checkpoint
     from pthway.checkpoint import open_checkpoint as open  # noqa: A004  # pthway.open, as in gzip.open
     from pthway.data.prepare import ImagePreparation
+    from pthway.data.reading import Reading
+    from pthway.export import Card, pack
     from pthway.identification import identify
     from pthway.model import Model, load, wrap
+    from pthway.runtime import Session, open_session, verify
+    from pthway.tuning import tune
 
 __version__ = "0.1.0"
 
-__all__ = ["Checkpoint", "ImagePreparation", "Model", "PthwayError", "__version__", "identify", "load", "open", "wrap"]
+__all__ = [
+    "Bundle",
+    "Card",
+    "Checkpoint",
+    "ImagePreparation",
+    "Model",
+    "PthwayError",
+    "Reading",
+    "Session",
+    "__version__",
+    "identify",
+    "load",
+    "open",
+    "open_bundle",
+    "open_session",
+    "pack",
+    "tune",
+    "verify",
+    "wrap",
+]
 
 _HOMES = {
+    "Bundle": ("pthway.bundle", "Bundle"),
+    "Card": ("pthway.export", "Card"),
+    "Reading": ("pthway.data.reading", "Reading"),
+    "Session": ("pthway.runtime", "Session"),
+    "open_bundle": ("pthway.bundle", "open_bundle"),
+    "open_session": ("pthway.runtime", "open_session"),
+    "pack": ("pthway.export", "pack"),
+    "tune": ("pthway.tuning", "tune"),
+    "verify": ("pthway.runtime", "verify"),
     "Checkpoint": ("pthway.checkpoint", "Checkpoint"),
     "ImagePreparation": ("pthway.data.prepare", "ImagePreparation"),
     "Model": ("pthway.model", "Model"),

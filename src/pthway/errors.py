@@ -20,6 +20,9 @@ PthwayError
 ├── Mismatch               RuntimeError         weights and architecture do not fit
 ├── InputRefused           ValueError           the input does not have the shape or type the model takes
 │   └── BatchLost          RuntimeError         the network folds the batch dimension away
+├── BundleRefused          ValueError           a bundle that is incomplete, changed, or of a format that is not known
+├── NotExportable          RuntimeError         the network has no program of this kind, or one that gives other numbers
+├── Drift                  RuntimeError         a runtime gives other numbers here than the golden record
 ├── Unrepresentable        ValueError           numbers that have no place in the format or type that was chosen
 ├── NotWritten             OSError              the file could not be written, and nothing was left behind
 ├── UsageError             ValueError           an option or choice that does not exist
@@ -125,6 +128,18 @@ class InputRefused(PthwayError, ValueError):
 
 class BatchLost(InputRefused, RuntimeError):
     """The network folds the batch dimension away: it does not give one answer a sample."""
+
+
+class BundleRefused(PthwayError, ValueError):
+    """A bundle that is incomplete, changed, or of a format that is not known."""
+
+
+class NotExportable(PthwayError, RuntimeError):
+    """The network cannot be turned into this kind of program, or the program gives other numbers."""
+
+
+class Drift(PthwayError, RuntimeError):
+    """A runtime gives other numbers, here and now, than the golden record holds."""
 
 
 class Unrepresentable(PthwayError, ValueError):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pthway.model.infer import infer
-from pthway.model.signature import Input, Limit, Output, Signature
+from pthway.signature import Input, Limit, Output, Signature
 
 pytestmark = pytest.mark.filterwarnings("ignore:enable_nested_tensor:UserWarning")
 

@@ -1,13 +1,13 @@
 """How an image becomes numbers: the arithmetic that training fixed and the weights do not tell."""
 
 import math
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pthway.errors import UsageError
 
 
-@dataclass(frozen=True, slots=True)
-class ImagePreparation:
+class ImagePreparation(Struct, frozen=True, forbid_unknown_fields=True):
     """(pixels × scale − mean) / std, as torchvision's ToTensor and Normalize do it.
 
     Raises `UsageError` for numbers that cannot be meant.

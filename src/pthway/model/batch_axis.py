@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from pthway.architecture.random_state import random_state_kept
-from pthway.model.outputs import named_outputs
-from pthway.model.trial import Pass, called, device_of, twin
+from pthway.forward import called, named_outputs
+from pthway.model.trial import Pass, device_of, twin
 
 TOLERANCE: Final = 1e-4
 """In parts of the largest output: rounding stays below it, influence is far larger."""

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from pthway.errors import UsageError
-from pthway.model.signature import BATCH, Input, Signature
 from pthway.model.trial import dtype_of
+from pthway.signature import BATCH, Input, Signature
 
 BATCH_SIZES: Final = (2, 8)
 """What is tried unless the caller says which sizes will be used."""

@@ -8,8 +8,8 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from pthway.model.signature import BATCH, Dim
 from pthway.model.trial import dtype_of
+from pthway.signature import BATCH, Dim
 
 MAX_ENTRIES: Final = 5
 """Layers that are looked at, in the order in which the class registers them; the input meets one of the first."""

@@ -12,8 +12,8 @@ from pthway.errors import InputRefused, UsageError
 from pthway.model.batch_axis import batch_by_influence, batch_by_shape
 from pthway.model.infer import OTHER_SAMPLES, SAMPLES, STEPS, infer, parameter_names, symbolic_outputs
 from pthway.model.intake import to_tensor
-from pthway.model.signature import BATCH, Dim, Input, Signature, written
 from pthway.model.trial import Exhausted, Trial, dtype_of, one_thread
+from pthway.signature import BATCH, Dim, Input, Signature, written
 
 SIDES: Final = {3: ("height", "width"), 2: ("length",)}
 """Names of free sizes, by how many dimensions follow the batch; the last ones of the shape bear them."""

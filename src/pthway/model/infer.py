@@ -11,9 +11,9 @@ from torch import nn
 
 from pthway.model.batch_axis import batch_by_influence, batch_by_shape
 from pthway.model.entries import Hypothesis, Kind, hypotheses
-from pthway.model.signature import BATCH, Dim, Input, Limit, Output, Signature
 from pthway.model.sizes import IMAGES, LENGTHS, Range, Search, Sizes, unequal
 from pthway.model.trial import Exhausted, Pass, Trial, one_thread
+from pthway.signature import BATCH, Dim, Input, Limit, Output, Signature
 
 SAMPLES: Final = 3
 """Samples of a pass: with one or two, a folded batch could go unseen."""

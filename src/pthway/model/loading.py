@@ -98,7 +98,7 @@ def load(
         recognised, renamed = known(checkpoint, renamed)
     else:
         named = _sought(checkpoint, renamed[0], Path(architecture)) if _is_folder(architecture) else resolve(architecture)
-        recognised = hinted(named, checkpoint, renamed)
+        recognised, renamed = hinted(named, checkpoint, renamed, arguments)
     found = recognised.architecture
     state, match = _fit(checkpoint, renamed, found, {**recognised.arguments, **arguments}, solve if strict else solve_nearest)
     match = recognised.explained(match)
@@ -115,7 +115,7 @@ def load(
     report = LoadReport(checkpoint.path, state, others, match, assembly, sound, built.plainly)
     if sound:
         _warn(checkpoint.path, sound)
-    return Model(built.module, arguments=match.arguments, labels=labels, report=report)
+    return Model(built.module, arguments=match.arguments, labels=labels, report=report, architecture=match.architecture)
 
 
 def _fit(

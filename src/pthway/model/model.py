@@ -10,7 +10,7 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor, nn
 
-from pthway.architecture.match import Argument
+from pthway.architecture.match import Architecture, Argument
 from pthway.architecture.random_state import random_state_kept
 from pthway.data.prepare import PLAIN_PREPARATION, ImagePreparation
 from pthway.data.present import Answer
@@ -21,8 +21,8 @@ from pthway.model.example import infer_from
 from pthway.model.infer import infer
 from pthway.model.intake import to_tensor
 from pthway.model.prediction import Plan, answer, plan_for, quick_answer, take
-from pthway.model.signature import Signature
 from pthway.model.trial import device_of, dtype_of, twin
+from pthway.signature import Signature
 
 NO_ARGUMENTS: Final[Mapping[str, Argument]] = MappingProxyType({})
 
@@ -31,7 +31,7 @@ NO_ARGUMENTS: Final[Mapping[str, Argument]] = MappingProxyType({})
 class Model:
     """A module with weights and a signature. `pthway.load` makes one from a file, `pthway.wrap` from a module."""
 
-    def __init__(
+    def __init__(  # pthway.load and pthway.wrap are the doors
         self,
         module: nn.Module,
         *,
@@ -39,6 +39,7 @@ class Model:
         labels: Sequence[str] | None = None,
         report: object = None,
         example: object = None,
+        architecture: Architecture | None = None,
     ) -> None:
         self.module = module
         """The plain module; ``train()`` and everything else work as ever."""
@@ -50,6 +51,8 @@ class Model:
         """The names of the classes, in order."""
         self.report = report
         """What loading did with every key; None for a module that was wrapped."""
+        self.architecture = architecture
+        """What built the module; None for a module that was wrapped."""
         self._example = example
         self._evaluation = Evaluation(module)
         self._lock = RLock()

@@ -1,7 +1,5 @@
 """From what a caller gives to an answer: the input taken in, the forward pass, and the count of its answers."""
 
-import os
-import sys
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,14 +11,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from pthway.data.prepare import ImagePreparation, prepare_image, read_input
+from pthway.data.given import named
+from pthway.data.intake import require_one_count
+from pthway.data.preparation import ImagePreparation
 from pthway.data.present import Answer
 from pthway.errors import BatchLost, InputRefused
+from pthway.forward import ONLY, called, named_outputs
 from pthway.model.evaluation import Evaluation
 from pthway.model.intake import as_batch, cast, to_tensor
-from pthway.model.outputs import ONLY, named_outputs
-from pthway.model.signature import Dim, Input, Output, Signature, written
-from pthway.model.trial import called, device_of, dtype_of
+from pthway.model.trial import device_of, dtype_of
+from pthway.signature import Dim, Input, Output, Signature, written
 
 FAILURES: Final = (RuntimeError, ValueError, IndexError, AssertionError, TypeError, NotImplementedError)
 """What layers raise for an input that does not suit them."""
@@ -134,20 +134,15 @@ def quick_answer(module: nn.Module, evaluation: Evaluation, plan: Plan, x: objec
 
 def take(x: Any, plan: Plan, preparation: ImagePreparation) -> Taken:
     """*x* as tensors of the types and shapes that the network takes. Raises `InputRefused` for what does not fit."""
-    named, steps = _named(x, plan, preparation)
+    given, steps = named(x, plan.inputs, preparation)
     tensors: list[Tensor] = []
     singles: dict[str, bool] = {}
     for wanted in plan.inputs:
-        numbers = to_tensor(named[wanted.name], wanted.name)
+        numbers = to_tensor(given[wanted.name], wanted.name)
         batch, singles[wanted.name] = as_batch(numbers, wanted)
         tensors.append(cast(batch, _dtype(wanted, numbers, plan), wanted.vocabulary, wanted.name).to(plan.device))
     counts = {wanted.name: tensor.shape[wanted.batch or 0] for wanted, tensor in zip(plan.inputs, tensors, strict=True)}
-    if len(set(counts.values())) > 1:
-        raise InputRefused(
-            f"The inputs have {', '.join(f'{count} samples ({name})' for name, count in counts.items())}.",
-            "Each sample has all inputs.",
-            "Give as many samples of each.",
-        )
+    require_one_count(counts)
     return Taken(tuple(tensors), all(singles.values()), steps)
 
 
@@ -157,41 +152,6 @@ def _dtype(wanted: Input, numbers: Tensor, plan: Plan) -> torch.dtype:
     if numbers.is_floating_point() or numbers.is_complex():
         return plan.floating
     return numbers.dtype if numbers.dtype == torch.bool else torch.int64
-
-
-def _named(x: Any, plan: Plan, preparation: ImagePreparation) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """What was given for each input, by name, and how it was read."""
-    steps: tuple[str, ...] = ()
-    shape = plan.inputs[0].shape if plan.inputs else None
-    if isinstance(x, str | os.PathLike):
-        read = read_input(x, shape=shape, preparation=preparation)
-        x, steps = (read.arrays[""] if set(read.arrays) == {""} else read.arrays), read.steps
-    elif _is_image(x):
-        x, steps = prepare_image(x, shape=shape, preparation=preparation)
-    names = [wanted.name for wanted in plan.inputs]
-    if not isinstance(x, Mapping):
-        if len(names) != 1:
-            raise InputRefused(
-                f"One input is given to a network that takes {len(names)}: {', '.join(names) or 'none'}.",
-                "Several inputs are given by their names.",
-                f"model.predict({{{', '.join(f'{name!r}: …' for name in names)}}})",
-            )
-        return {names[0]: x}, steps
-    absent, foreign = [name for name in names if name not in x], [str(name) for name in x if name not in names]
-    if absent or foreign:
-        told = [f"{', '.join(absent)} missing"] * bool(absent) + [f"{', '.join(foreign)} unknown"] * bool(foreign)
-        raise InputRefused(
-            f"The inputs do not have the names that the network takes: {'; '.join(told)}.",
-            f"It takes {', '.join(names)}.",
-            "Name the inputs so; for inputs that forward may do without: pthway.wrap(module, example={…})",
-        )
-    return dict(x), steps
-
-
-def _is_image(x: object) -> bool:
-    # Whoever has an image has imported Pillow.
-    pillow = sys.modules.get("PIL.Image")
-    return pillow is not None and isinstance(x, pillow.Image)
 
 
 def answer(module: nn.Module, evaluation: AbstractContextManager[None], plan: Plan, taken: Taken, labels: Sequence[str] | None) -> Answer:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, final
 
-from pthway.model.signature import Limit
+from pthway.signature import Limit
 
 ALIGNED: Final = 64
 """Where multiples of this run and others do not, sizes are free but for a divisor."""

@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from pthway.architecture.random_state import random_state_kept
 from pthway.errors import PthwayError
-from pthway.model.outputs import named_outputs
+from pthway.forward import called, named_outputs
 
 MAX_PASSES: Final = 240
 """Forward passes of one inference; honest networks need 10 to 60."""
@@ -142,11 +142,6 @@ class _Flattened(TorchFunctionMode):
 
 def _sign(found: int, wanted: int) -> int:
     return (found > wanted) - (found < wanted)
-
-
-def called(module: nn.Module, inputs: Sequence[Tensor], names: Sequence[str]) -> Any:
-    """What *module* returns. Several inputs go by name, since an example may leave out optional ones between them."""
-    return module(*inputs) if len(names) < 2 else module(**dict(zip(names, inputs, strict=True)))  # noqa: PLR2004
 
 
 def twin(module: nn.Module, *, on_meta: bool) -> nn.Module:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pthway.errors import UsageError
-from pthway.model.outputs import named_outputs
+from pthway.forward import named_outputs
 
 A, B, C = torch.zeros(1), torch.ones(1), torch.full((1,), 2.0)
 

@@ -1,15 +1,20 @@
-"""What a forward pass returns, in whatever structure, as tensors with names."""
+"""How a module is called with named inputs, and what it returns, in whatever structure, as tensors with names."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Final
+from typing import Any, Final
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from pthway.errors import UsageError
 
 ONLY: Final = "output"
 """The name of an output that is one tensor."""
+
+
+def called(module: nn.Module, inputs: Sequence[Tensor], names: Sequence[str]) -> Any:
+    """What *module* returns. Several inputs go by name, since an example may leave out optional ones between them."""
+    return module(*inputs) if len(names) < 2 else module(**dict(zip(names, inputs, strict=True)))  # noqa: PLR2004
 
 
 def named_outputs(output: object) -> dict[str, Tensor]:

@@ -1,15 +1,15 @@
-"""The named inputs and outputs of a network, with types and symbolic shapes."""
+"""The named inputs and outputs of a network, with types and symbolic shapes; a bundle's manifest holds them as they are."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct
 
 Dim = int | str
 BATCH: Final = "batch"
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True, forbid_unknown_fields=True):
     """Sizes of one dimension with which the network was seen to run."""
 
     low: int
@@ -29,8 +29,7 @@ class Limit:
         return span + (f", multiples of {self.multiple}" if self.multiple > 1 else "")
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(Struct, frozen=True, forbid_unknown_fields=True):
     """One input of a network."""
 
     name: str
@@ -39,7 +38,7 @@ class Input:
     """Sizes where they are fixed, names where they are free; one of them is ``"batch"``. None where it is not known."""
     dtype: str | None
     """Torch's short name, such as ``float32``; None where it is not known."""
-    limits: Mapping[int, Limit] = field(default_factory=dict)
+    limits: Mapping[int, Limit] = {}
     """What is known of sizes, by dimension: how small a free one may be, and which others a fixed one might have been."""
     vocabulary: int | None = None
     """Token ids lie below this number; None for inputs that are no ids."""
@@ -79,8 +78,7 @@ class Input:
         return f"{self.name}: {self.dtype or 'unknown'}{ids} {written(self.shape)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True, forbid_unknown_fields=True):
     """One output of a network."""
 
     name: str
@@ -97,8 +95,7 @@ class Output:
         return f"{self.name}: {self.dtype} {written(self.shape)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(Struct, frozen=True, forbid_unknown_fields=True):
     """What a network takes and gives."""
 
     inputs: tuple[Input, ...]
