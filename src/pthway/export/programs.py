@@ -127,7 +127,7 @@ MAKERS: Final[Mapping[RuntimeName, Maker]] = {
     "aotinductor": Maker(_aotinductor, lambda _: False),
     "compiled": Maker(_compiled, lambda _: False),
 }
-"""In the order in which they are made: the exporter of ONNX goes through recurrent layers step by step, after which the graph's sizes are numbers.
+"""In the order in which they are made: the exporter of ONNX fixes the sizes of the graph that it is given.
 
 The last two take minutes, and are made for whoever asks for them.
 """

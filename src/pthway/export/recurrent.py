@@ -1,7 +1,7 @@
 """Recurrent layers in an exported graph: one operator each, for sequences of any length.
 
-Torch finds the shape of what a recurrent layer gives by going through its steps, which fixes how many there are. Both ONNX and torch have the
-layer as one operator, whose shapes are these: https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html
+Torch finds the shape of what a recurrent layer gives by going through its steps, which fixes how many there are. Both ONNX and torch
+have the layer as one operator, whose shapes are these: https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
