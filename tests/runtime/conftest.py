@@ -41,11 +41,14 @@ class Packed:
                 torch.nn.init.uniform_(each.running_var, 0.5, 2)
         return module
 
+    def reference(self, name):
+        return f"{HERE / 'networks.py'}:{name}"
+
     def bundle(self, name, example=None):
         if name not in self._bundles:
             weights = self.folder / f"{name}.pth"
             torch.save(self.module(name).state_dict(), weights)
-            model = pthway.load(weights, f"{HERE / 'networks.py'}:{name}")
+            model = pthway.load(weights, self.reference(name))
             self._bundles[name] = pthway.pack(model, self.folder / f"{name}.bundle", example=example)
         return self._bundles[name]
 

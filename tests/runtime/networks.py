@@ -197,3 +197,15 @@ class Fixed(nn.Module):
 
     def forward(self, x):
         return torch.stack([self.layer(x[index]) for index in range(int(x.shape[0]))])
+
+
+class Shifted(nn.Module):
+    """Two layers and a table that no state dict holds."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(6, 8), nn.Linear(8, 3)
+        self.register_buffer("table", torch.arange(3.0), persistent=False)
+
+    def forward(self, x):
+        return self.second(torch.relu(self.first(x))) + self.table
