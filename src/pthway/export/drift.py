@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.export import ExportedProgram
@@ -67,7 +66,7 @@ class _Recorder(Interpreter):
     def run_node(self, n: Node) -> Any:
         value = super().run_node(n)
         if n.name in self.names and isinstance(value, Tensor):
-            self.values[n.name] = np.array(value)
+            self.values[n.name] = value.numpy().copy()
         return value
 
 
