@@ -77,6 +77,8 @@ class Program(_Record, frozen=True):
     """The sizes that it fixes although the network does not, each by its name in the signature."""
     keeps_nan: bool = True
     """Whether a NaN in the input is still one in the output, where the reference has one."""
+    one_thread: bool = False
+    """Whether one processor was as fast as all of them when the bundle was packed: the network is too small to be shared."""
     notes: tuple[str, ...] = ()
 
 

@@ -38,6 +38,8 @@ from pthway.signature import BATCH
 TIMED_SECONDS: Final = 0.3
 """For each batch size; the least of the times is kept."""
 TIMED_CALLS: Final = 20
+SMALL_MILLISECONDS: Final = 1.0
+"""Of a call with the most samples: waking another thread takes some 0.02 ms for each layer."""
 
 
 class Card(NamedTuple):
@@ -234,13 +236,29 @@ def _measured(bundle: Bundle, program: Program, work: Work) -> Program:
         )
     keeps = NAN in records and verified(bundle.manifest, program, runner, {**records}).ok
     notes = () if keeps or NAN not in records else ("a NaN in the input is not one in the answer: such inputs are refused",)
-    times = {
+    times: dict[int, float] = {
         count: _milliseconds(runner, [records[str(count)].inputs[each.name] for each in bundle.manifest.signature.inputs])
         for count in BATCHES
         if program.fixed.get(BATCH, count) == count
     }
     return manifest.replaced(
-        program, difference=result.difference, keeps_nan=keeps or NAN not in records, milliseconds=times, notes=(*program.notes, *notes)
+        program,
+        difference=result.difference,
+        keeps_nan=keeps or NAN not in records,
+        milliseconds=times,
+        one_thread=_one_is_enough(bundle, program, records, times),
+        notes=(*program.notes, *notes),
+    )
+
+
+def _one_is_enough(bundle: Bundle, program: Program, records: Mapping[str, Record], times: Mapping[int, float]) -> bool:
+    """Whether one thread is as fast as all at every number of samples; not tried where a call is long enough to be shared."""
+    if max(times.values()) > SMALL_MILLISECONDS:
+        return False
+    runner = start(bundle, program, Settings(1))
+    return all(
+        _milliseconds(runner, [records[str(count)].inputs[each.name] for each in bundle.manifest.signature.inputs]) <= time
+        for count, time in times.items()
     )
 
 

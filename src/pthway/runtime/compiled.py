@@ -29,6 +29,6 @@ def start(bundle: Bundle, program: Program, settings: Settings) -> Runner:
         given = [torch.tensor(array, device=settings.device) for array in inputs]
         with torch.inference_mode():
             answers = named_outputs(called(module, given, names))
-        return [answers[name].cpu().numpy() for name in outputs]
+        return [answers[name].contiguous().cpu().numpy() for name in outputs]
 
     return run

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pthway.architecture.build import build
 from pthway.architecture.match import Architecture
@@ -17,21 +18,45 @@ from pthway.forward import called, named_outputs
 from pthway.runtime.runner import Array, Runner, Settings
 from pthway.runtime.weights import read_weights
 
+IMAGE_RANK: Final = 4
+"""Samples, channels, rows, columns."""
+
 
 def start(bundle: Bundle, program: Program, settings: Settings) -> Runner:  # every runtime is started alike
     """The runner of the network itself. Importing its source runs it."""
     module = rebuilt(bundle).to(settings.device)
+    places = torch.channels_last if settings.variant == "channels-last" else torch.contiguous_format
+    if settings.variant == "channels-last":
+        module = _channels_last(module)
     torch.set_num_threads(settings.threads)
     names = [each.name for each in bundle.manifest.signature.inputs]
     outputs = [each.name for each in bundle.manifest.signature.outputs]
 
     def run(inputs: Sequence[Array], /) -> Sequence[Array]:
-        given = [torch.tensor(array, device=settings.device) for array in inputs]
-        with torch.inference_mode():
+        given = [_placed(torch.tensor(array), settings.device, places) for array in inputs]
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=settings.variant == "bfloat16"):
             answers = named_outputs(called(module, given, names))
-        return [answers[name].cpu().numpy() for name in outputs]
+        return [_numbers(answers[name]) for name in outputs]
 
     return run
+
+
+def _channels_last(module: nn.Module) -> nn.Module:
+    """*module* with the channels of its convolutions' weights innermost."""
+    moved: nn.Module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
+
+
+def _placed(tensor: Tensor, device: str, places: torch.memory_format) -> Tensor:
+    """*tensor*, a copy of what the caller gave since a network may write to its input, where and as the network has its own."""
+    format_of = places if tensor.ndim == IMAGE_RANK else torch.contiguous_format
+    return tensor.to(device, memory_format=format_of)
+
+
+def _numbers(tensor: Tensor) -> Array:
+    """A tensor as an array, row by row; numpy has no bfloat16."""
+    plain = tensor.float() if tensor.dtype is torch.bfloat16 else tensor
+    return plain.contiguous().cpu().numpy()
 
 
 def rebuilt(bundle: Bundle) -> nn.Module:

@@ -1,7 +1,7 @@
 """What every runtime offers: one call, from the arrays of the inputs to those of the outputs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import numpy.typing as npt
 
@@ -11,6 +11,8 @@ from pthway.bundle.manifest import Program, RuntimeName
 from pthway.runtime.sizes import require_sizes
 
 Array = npt.NDArray[Any]
+Variant = Literal["plain", "channels-last", "bfloat16", "int8"]
+"""How the numbers of a network lie in memory, or in which type it computes."""
 
 
 class Runner(Protocol):
@@ -27,6 +29,8 @@ class Settings(NamedTuple):
     """Processors that one call may use."""
     device: str = "cpu"
     """``cpu``, ``cuda`` or ``mps``."""
+    variant: Variant = "plain"
+    """Of eager torch; the int8 variant of ONNX Runtime is a program of its own."""
 
 
 Start = Callable[[Bundle, Program, Settings], Runner]

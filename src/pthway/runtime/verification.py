@@ -9,7 +9,7 @@ from msgspec import Struct
 from pthway.bundle.environment import available_cores, changes, environment
 from pthway.bundle.folder import Bundle, open_bundle
 from pthway.bundle.golden import NAN, Comparison, Record, compare
-from pthway.bundle.manifest import Difference, Manifest, Program, RuntimeName
+from pthway.bundle.manifest import Difference, Manifest, Program, RuntimeName, Tolerance, replaced
 from pthway.errors import Drift, MissingDependency, PthwayError, UsageError
 from pthway.runtime.runner import Runner, Settings, start
 from pthway.runtime.sizes import misfit
@@ -89,6 +89,11 @@ def chosen(manifest: Manifest, runtime: str | None) -> Sequence[Program]:
             "Name one of these, or pack the model again with it",
         )
     return found
+
+
+def allowing(manifest: Manifest, tolerances: dict[str, Tolerance] | None) -> Manifest:
+    """*manifest* with other tolerances of its golden record, if there are any."""
+    return manifest if tolerances is None else replaced(manifest, golden=replaced(manifest.golden, tolerances=tolerances))
 
 
 def verified(manifest: Manifest, program: Program, runner: Runner, records: Mapping[str, Record], depth: Depth = "full") -> Verification:
