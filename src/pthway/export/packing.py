@@ -24,6 +24,7 @@ from pthway.bundle.write import drafted, finish
 from pthway.data.preparation import ImagePreparation
 from pthway.data.reading import AUTO, Reading
 from pthway.errors import NotExportable, PthwayError, UsageError
+from pthway.export.drift import drifting
 from pthway.export.programs import MAKERS, Work, discard
 from pthway.export.readme import readme
 from pthway.export.reference import BATCHES, Referred, records_of, reference_of
@@ -207,7 +208,7 @@ def _with_programs(stub: Manifest, work: Work, asked: Sequence[str] | None, prog
         progress(f"making the program for {runtime}")
         try:
             drafted_program = maker.make(work, stub)
-            made.append(_measured(Bundle(work.folder, work.folder, stub), drafted_program, work.records))
+            made.append(_measured(Bundle(work.folder, work.folder, stub), drafted_program, work))
         except PthwayError as refusal:
             if asked is not None:
                 raise
@@ -220,14 +221,16 @@ def _with_programs(stub: Manifest, work: Work, asked: Sequence[str] | None, prog
     return manifest.replaced(stub, programs=tuple(made), notes=tuple(notes))
 
 
-def _measured(bundle: Bundle, program: Program, records: Mapping[str, Record]) -> Program:
+def _measured(bundle: Bundle, program: Program, work: Work) -> Program:
     """*program* with what running it here showed. Raises `NotExportable` if it gives other answers than are recorded."""
+    records = work.records
     runner = start(bundle, program, Settings(available_cores()))
     told = manifest.replaced(program, keeps_nan=False)
     result = verified(bundle.manifest, told, runner, records)
     if not result.ok or result.difference is None:
         raise NotExportable(
-            f"The program for {program.runtime} gives other answers than the network: {result.deviation}",
+            f"The program for {program.runtime} gives other answers than the network: {result.deviation}; "
+            f"{drifting(work, bundle, program)}",
             "What is served has to be what was trained.",
             "Use another program of the bundle",
         )

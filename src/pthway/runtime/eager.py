@@ -33,7 +33,7 @@ def start(bundle: Bundle, program: Program, settings: Settings) -> Runner:  # ev
     outputs = [each.name for each in bundle.manifest.signature.outputs]
 
     def run(inputs: Sequence[Array], /) -> Sequence[Array]:
-        given = [_placed(torch.from_numpy(array), settings.device, places) for array in inputs]
+        given = [_placed(torch.tensor(array), settings.device, places) for array in inputs]
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=settings.variant == "bfloat16"):
             answers = named_outputs(called(module, given, names))
         return [_numbers(answers[name]) for name in outputs]
@@ -48,9 +48,9 @@ def _channels_last(module: nn.Module) -> nn.Module:
 
 
 def _placed(tensor: Tensor, device: str, places: torch.memory_format) -> Tensor:
-    """A copy: a network may write to its input."""
+    """*tensor*, a copy of what the caller gave since a network may write to its input, where and as the network has its own."""
     format_of = places if tensor.ndim == IMAGE_RANK else torch.contiguous_format
-    return tensor.to(device, copy=True, memory_format=format_of)
+    return tensor.to(device, memory_format=format_of)
 
 
 def _numbers(tensor: Tensor) -> Array:
