@@ -86,7 +86,7 @@ def pack(  # noqa: PLR0913  # what a bundle says, each by its name
         complete = _with_programs(stub, Work(referred, records, draft), programs, progress)
         (draft / "README.md").write_text(readme(complete), "utf-8")
         progress("writing the bundle")
-        finish(draft, target, complete)
+        finish(draft, target, complete, force=force)
     return open_bundle(target)
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, Final
 
 import torch
@@ -11,7 +10,8 @@ from torch import Tensor, nn
 
 from pthway.architecture.build import build
 from pthway.architecture.match import Architecture
-from pthway.architecture.resolve import resolve, resolve_in
+from pthway.architecture.resolve import importable, named, resolve
+from pthway.architecture.source_only import source_only
 from pthway.bundle import values
 from pthway.bundle.folder import SOURCE, WEIGHTS, Bundle
 from pthway.bundle.manifest import Program
@@ -48,10 +48,15 @@ def rebuilt(bundle: Bundle) -> nn.Module:
             "The model was packed from a live module, whose class and arguments are not known.",
             "Use another runtime of the bundle, or pack it from its file and class",
         )
-    find = partial(resolve_in, [bundle.file(SOURCE)]) if described.source else resolve
+    folder = bundle.file(SOURCE)
+    if described.source:
+        source_only(folder)
     try:
-        architecture = find(_spelling(bundle, described.reference))
-        arguments = {name: values.decode(value, lambda text: find(text).factory) for name, value in described.arguments.items()}
+        with importable([folder] if described.source else []):
+            architecture = resolve(_spelling(bundle, described.reference))
+            arguments = {
+                name: values.decode(value, lambda text: named(_spelling(bundle, text))) for name, value in described.arguments.items()
+            }
     except ArchitectureNotFound as cause:
         raise BundleRefused(
             f"The architecture {described.reference} cannot be imported: {cause.what}",
