@@ -6,7 +6,7 @@ ZOO := .venv-zoo
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-from-lock
 
-.PHONY: demo test lint types format bench fuzz scanners lock clean zoo-env zoo-index zoo-lock test-zoo
+.PHONY: demo test lint types format bench fuzz scanners schema lock clean zoo-env zoo-index zoo-lock test-zoo
 
 demo: $(STAMP) ## the main job on a real file: inspect, match, predict, accuracy
 	$(BIN)/pthway demo
@@ -39,6 +39,9 @@ bench: $(STAMP) ## one JSON a question, in benchmarks/results/
 
 fuzz: $(STAMP) ## FUZZ_SECONDS of changed files of every format: an answer or a refusal, and nothing else
 	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS) --seed $$(date +%s)
+
+schema: $(STAMP) ## docs/bundle.schema.json, from the classes that read a manifest
+	$(BIN)/python tools/bundle_schema.py
 
 scanners: $(STAMP) ## what scanners of pickles say of the corpus, for docs/scanners.md
 	mkdir -p benchmarks/results
