@@ -3,10 +3,11 @@ PYTHON ?= python3
 FUZZ_SECONDS ?= 60
 VENV := .venv
 ZOO := .venv-zoo
+ONWARD := .venv-onward
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-from-lock
 
-.PHONY: demo test lint types format bench fuzz scanners schema lock clean zoo-env zoo-index zoo-lock test-zoo
+.PHONY: demo test lint types format bench fuzz scanners schema lock clean zoo-env zoo-index zoo-lock test-zoo test-onward onward-lock
 
 demo: $(STAMP) ## the main job on a real file: inspect, match, predict, accuracy
 	$(BIN)/pthway demo
@@ -89,6 +90,23 @@ zoo-lock:
 	  | grep -viE '^(pip|setuptools)==' | sed 's/+cu[0-9]*$$//'; } > requirements-zoo.lock
 	rm -rf .venv-lock
 
+# MLflow and Triton's own reader of configurations, and pthway as it is installed where there is no torch: no part of .ci/run.
+test-onward: $(ONWARD)/.installed-from-lock ## exported models in the programs that they are for
+	PYTHONPATH=src $(ONWARD)/bin/python -m pytest -q tests/elsewhere
+
+$(ONWARD)/.installed-from-lock: requirements-onward.lock
+	test -x $(ONWARD)/bin/python || $(PYTHON) -m venv $(ONWARD)
+	$(ONWARD)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-onward.lock
+	touch $@
+
+onward-lock:
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-onward.in
+	{ echo "# Made by 'make onward-lock' from requirements-onward.in."; .venv-lock/bin/python -m pip list --format freeze \
+	  --disable-pip-version-check | grep -viE '^(pip|setuptools)=='; } > requirements-onward.lock
+	rm -rf .venv-lock
+
 clean:
-	rm -rf $(VENV) $(ZOO) .venv-lock .venv-scanners .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) $(ZOO) $(ONWARD) .venv-lock .venv-scanners .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -15,7 +15,9 @@ def run(options: Namespace) -> int:
         screen.write_json(_lazy.load("msgspec:to_builtins")(written))
         return 0
     difference = written.difference
-    apart = "none: equal bit by bit" if difference is None else f"at most {difference.absolute:.1e}, {difference.relative:.1e} of the largest"
+    apart = (
+        "none: equal bit by bit" if difference is None else f"at most {difference.absolute:.1e}, {difference.relative:.1e} of the largest"
+    )
     screen.facts([("written", f"{written.path}, {written.to}"), ("difference", apart), ("checked by", written.checked_by)])
     for note in written.notes:
         screen.note(note)

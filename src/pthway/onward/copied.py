@@ -1,6 +1,7 @@
 """A copy of a bundle inside of what is exported, opened with its fastest runtime, and what has to be installed for that."""
 
 import shutil
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -25,10 +26,10 @@ def copy_bundle(bundle: Bundle, target: Path) -> Session:
 
 def runner(session: Session) -> Runner:
     """The answers of a session, by position."""
-    inputs, outputs = session.signature.inputs, session.signature.outputs
+    taken, outputs = session.signature.inputs, session.signature.outputs
 
-    def run(given: "list[Array] | tuple[Array, ...]", /) -> list[Array]:
-        answers = session.run({each.name: array for each, array in zip(inputs, given, strict=True)})
+    def run(inputs: Sequence[Array], /) -> Sequence[Array]:
+        answers = session.run({each.name: array for each, array in zip(taken, inputs, strict=True)})
         return [answers[each.name] for each in outputs]
 
     return run

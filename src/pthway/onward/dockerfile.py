@@ -29,5 +29,5 @@ def write(bundle: Bundle, out: Path) -> Written:
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     (out / "Dockerfile").write_text(TEXT.format(python=python, name=name), "utf-8")
     (out / ".dockerignore").write_text("**/__pycache__\n", "utf-8")
-    told = f"The image was not built here; its bundle answers with {session.runtime}. Build it: docker build -t {bundle.manifest.name} {out.name}"
+    told = f"The image was not built here; its bundle answers with {session.runtime}. docker build -t {bundle.manifest.name} {out.name}"
     return Written(runner(session), f"{session.runtime} here", (told,))

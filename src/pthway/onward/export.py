@@ -35,9 +35,7 @@ class Exported(Struct, frozen=True):
         return "\n".join([f"{self.path}: {self.to}, {apart}, checked by {self.checked_by}", *(f"  {note}" for note in self.notes)])
 
 
-def export_bundle(
-    bundle: str | os.PathLike[str] | Bundle, to: str, path: str | os.PathLike[str], *, force: bool = False
-) -> Exported:
+def export_bundle(bundle: str | os.PathLike[str] | Bundle, to: str, path: str | os.PathLike[str], *, force: bool = False) -> Exported:
     """Write *bundle* to *path* as *to*, one of `TARGETS`, and return how far its answers are from the recorded ones.
 
     It is run by the program that it is for before it takes its place. Raises `NotExportable` if the bundle does not hold what the target

@@ -31,9 +31,7 @@ def write(bundle: Bundle, out: Path) -> Written:
     needed = requirements(session)
     (out / "requirements.txt").write_text("".join(f"{each}\n" for each in needed), "utf-8")
     python = platform.python_version()
-    (out / "python_env.yaml").write_text(
-        f'python: "{python}"\nbuild_dependencies:\n- pip\ndependencies:\n- -r requirements.txt\n', "utf-8"
-    )
+    (out / "python_env.yaml").write_text(f'python: "{python}"\nbuild_dependencies:\n- pip\ndependencies:\n- -r requirements.txt\n', "utf-8")
     (out / "MLmodel").write_text(_description(bundle, python), "utf-8")
     if find_spec("mlflow") is not None:
         loaded = _lazy.load("mlflow.pyfunc:load_model")(str(out))
@@ -69,7 +67,7 @@ def _description(bundle: Bundle, python: str) -> str:
         "metadata": {"pthway.name": bundle.manifest.name, "pthway.version": bundle.manifest.version},
         "signature": {"inputs": _schema(signature.inputs), "outputs": _schema(signature.outputs), "params": None},
     }
-    return json.dumps(told, indent=2) + "\n"
+    return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
 
 
 def _schema(sides: Sequence[Input | Output]) -> str:

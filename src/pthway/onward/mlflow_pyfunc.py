@@ -16,7 +16,7 @@ class Predictor:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> Array | dict[str, Array]:  # noqa: ARG002  # MLflow's
+    def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> Array | dict[str, Array]:  # MLflow's
         """The outputs for a batch: an array, or a dictionary of several by name.
 
         *model_input* is an array, a mapping of arrays by name, or a data frame: one whose columns are the inputs, or whose columns are the

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +27,7 @@ class _Traced(nn.Module):
 
     def forward(self, *given: Tensor) -> Tensor | tuple[Tensor, ...]:
         """One tensor, or a tuple of several in the order of the signature."""
-        answers = self.reference(*given)
+        answers: tuple[Tensor, ...] = self.reference(*given)
         return answers[0] if len(answers) == 1 else answers
 
 
@@ -37,8 +38,9 @@ def write(bundle: Bundle, out: Path) -> Written:
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
-            torch.jit.save(torch.jit.trace(_Traced(referred.reference).eval(), example, check_trace=False), str(out))
-            module = torch.jit.load(str(out))
+            jit: Any = torch.jit  # without types
+            jit.save(jit.trace(_Traced(referred.reference).eval(), example, check_trace=False), str(out))
+            module = jit.load(str(out))
     except (RuntimeError, ValueError, TypeError) as cause:
         raise NotExportable(
             f"torch cannot trace the network: {first_line(cause)}", "TorchScript is deprecated and no longer mended.", "--to pt2 or onnx"

@@ -1,4 +1,4 @@
-"""A model repository of Triton Inference Server: the network as ONNX, and its config.pbtxt, after the server's page "Model Configuration"."""
+"""A model repository of Triton Inference Server: the network as ONNX, and its config.pbtxt, as the server's manual says."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,9 +27,7 @@ def write(bundle: Bundle, out: Path) -> Written:
     notes = _network(bundle, model / "1")
     path = model / "1" / NAME
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    batched = all(isinstance(each.shape[0], str) and each.batch == 0 for each in _sides(bundle)) and all(
-        isinstance(each.shape[0], str) for each in session.get_inputs()
-    )
+    batched = all(each.batch == 0 for each in _sides(bundle)) and all(isinstance(each.shape[0], str) for each in session.get_inputs())
     most = max(size for program in bundle.manifest.programs for size in program.milliseconds) if batched else 0
     (model / "config.pbtxt").write_text(_config(bundle, most), "utf-8")
     if _labelled(bundle):
