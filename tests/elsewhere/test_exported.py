@@ -12,6 +12,7 @@ import pytest
 from google.protobuf import text_format
 
 import pthway
+from pthway.checkpoint.torchserve import served
 from tests.bundle import made
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of MLflow's own
@@ -75,3 +76,29 @@ def test_the_packages_of_an_image_are_enough_to_answer(bundle: Path, tmp_path: P
         call(tmp_path / "venv/bin/pthway", "verify", "image/made.bundle")
         np.save(tmp_path / "x.npy", np.ones((1, 4), np.float32))
         assert "yes" in call(tmp_path / "venv/bin/pthway", "predict", "image/made.bundle", "x.npy")
+
+
+@pytest.mark.parametrize("kind", ["default", "zip-store"])
+def test_an_archive_of_torchserve_is_read(tmp_path: Path, kind: str) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({"weight": made.WEIGHT}, tmp_path / "net.safetensors")
+    (tmp_path / "model.py").write_text("class Net: ...\n")
+    (tmp_path / "index_to_name.json").write_text('{"0": "no", "1": "yes"}')
+    command = [
+        Path(sys.executable).parent / "torch-model-archiver",
+        "--model-name",
+        "net",
+        "--version",
+        "1.0",
+        "--handler",
+        "image_classifier",
+    ]
+    files = ["--serialized-file", "net.safetensors", "--model-file", "model.py", "--extra-files", "index_to_name.json"]
+    subprocess.run([*command, *files, "--archive-format", kind, "--export-path", "."], check=True, timeout=60, cwd=tmp_path)
+    checkpoint = pthway.open(tmp_path / "net.mar")
+    assert (checkpoint["weight"].numpy() == made.WEIGHT).all()
+    found = served(checkpoint)
+    assert found is not None
+    assert (found.name, found.version, found.model_file, found.handler) == ("net", "1.0", "model.py", "image_classifier")
+    assert found.labels == ("no", "yes")
