@@ -7,13 +7,25 @@ ONWARD := .venv-onward
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-from-lock
 
-.PHONY: demo test lint types format bench fuzz scanners schema lock clean zoo-env zoo-index zoo-lock test-zoo test-onward onward-lock
+.PHONY: demo test test-minimal lint types format bench fuzz scanners schema lock clean zoo-env zoo-index zoo-lock test-zoo
+.PHONY: test-onward onward-lock
 
 demo: $(STAMP) ## the main job on a real file: inspect, match, predict, accuracy
 	$(BIN)/pthway demo
 
 test: $(STAMP) ## every test
 	$(BIN)/python -m pytest -q
+
+# What a machine needs that only runs bundles; the releases are those of the lock.
+MINIMAL := .venv-minimal
+PRODUCTION := numpy onnxruntime msgspec safetensors
+
+test-minimal: $(STAMP) ## a bundle in an environment without torch
+	test -x $(MINIMAL)/bin/python || $(PYTHON) -m venv $(MINIMAL)
+	$(MINIMAL)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  $(foreach name,$(PRODUCTION),$(shell grep '^$(name)==' requirements.lock))
+	PYTHONPATH=src $(BIN)/python -W ignore tests/minimal/run.py pack $(MINIMAL)
+	PYTHONPATH=src $(MINIMAL)/bin/python tests/minimal/run.py answer $(MINIMAL)
 
 lint: $(STAMP) types ## style, types, and the arrows between rooms
 	$(BIN)/ruff check .
@@ -79,8 +91,9 @@ $(ZOO)/.installed-from-lock: requirements-zoo.lock
 test-zoo: zoo-env ## the real networks of torchvision, timm and transformers
 	PYTHONPATH=src $(ZOO)/bin/python -m pytest -q tests/zoo
 
-zoo-index: zoo-env ## the index of networks, from the installed releases; an hour
+zoo-index: zoo-env ## the indices of networks, from the installed releases; an hour and a half
 	PYTHONPATH=src $(ZOO)/bin/python -W ignore tools/zoo_index.py
+	PYTHONPATH=src $(ZOO)/bin/python -W ignore tools/zoo_transformers.py
 
 zoo-lock:
 	rm -rf .venv-lock
@@ -108,5 +121,6 @@ onward-lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf $(VENV) $(ZOO) $(ONWARD) .venv-lock .venv-scanners .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) $(ZOO) $(MINIMAL) $(ONWARD) .venv-lock .venv-scanners dist
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -58,7 +58,7 @@ def test_a_manifest_survives_being_written_and_read(told: Manifest) -> None:
 
 def fields_of(told: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
     """The paths of all objects in the manifest whose keys the format fixes."""
-    free = {("files",), ("functions",), ("milliseconds",), ("tolerances",), ("packages",), ("limits",)}
+    free = {("files",), ("fixed",), ("functions",), ("milliseconds",), ("tolerances",), ("packages",), ("limits",)}
     found = [path] if isinstance(told, dict) and (not path or (path[-1],) not in free) else []
     entries = told.items() if isinstance(told, dict) else enumerate(told) if isinstance(told, list) else ()
     return found + [each for key, entry in entries for each in fields_of(entry, (*path, key))]
@@ -87,7 +87,20 @@ def test_an_unknown_field_anywhere_is_named(folder: Path) -> None:
             manifest.decode(made.encoded(told), "here")
 
 
-DEFAULTED = {"limits", "vocabulary", "because", "notes", "requires", "keeps_nan", "kind", "top", "threshold", "outputs"}
+DEFAULTED = {
+    "limits",
+    "vocabulary",
+    "because",
+    "notes",
+    "requires",
+    "keeps_nan",
+    "fixed",
+    "one_thread",
+    "kind",
+    "top",
+    "threshold",
+    "outputs",
+}
 """Fields that a reader of the format may find absent."""
 
 
@@ -129,7 +142,7 @@ def test_a_field_of_another_kind_anywhere_is_named(folder: Path) -> None:
         (lambda told: told["programs"][0].update(milliseconds={"1": 0.0}), "milliseconds"),
         (lambda told: told["programs"][0].update(milliseconds={}), "was not measured"),
         (lambda told: told["programs"][0].update(runtime="wasm"), "runtime"),
-        (lambda told: told["programs"][0].update(runtime="eager", file=None), "eager needs an architecture"),
+        (lambda told: told["programs"][0].update(runtime="eager", file=None), "eager needs a file or an architecture"),
         (lambda told: told["programs"][0].update(file="../other/model.onnx"), "which is not among the files"),
         (lambda told: told["signature"].update(inputs=[]), "signature.inputs is empty"),
         (lambda told: told["signature"].update(outputs=[]), "signature.outputs is empty"),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 import pthway
 from pthway.errors import BundleRefused
@@ -111,3 +112,14 @@ def test_opening_a_bundle_and_its_other_runtimes_run_none_of_it(packed: Path) ->
     with pytest.raises(BundleRefused, match="cannot be imported"):
         pthway.open_session(packed, runtime="eager")
     assert mark.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 40, None])
+def test_weights_that_do_not_fit_the_source_are_refused(packed: Path, content: bytes | None) -> None:
+    if content is None:
+        save_file({"first.weight": np.ones((5, 4), np.float32), "first.bias": np.ones(6, np.float32)}, packed / "weights.safetensors")
+    else:
+        (packed / "weights.safetensors").write_bytes(content)
+    made.hash_again(packed, "weights.safetensors")
+    with pytest.raises(BundleRefused, match="do not fit its architecture"):
+        pthway.open_session(packed)

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
 from pthway.bundle import manifest
+from pthway.bundle.inside import is_inside
 from pthway.errors import BundleRefused
 
 MAX_FILES: Final = 10_000
@@ -80,13 +81,6 @@ class _Source(FileIO):
                 "Do not use this bundle",
             )
         return super().read(-1 if size is None else size)
-
-
-def is_inside(name: str) -> bool:
-    """Whether *name* is the path of a file inside of a folder, on any system."""
-    parts = PurePosixPath(name).parts
-    plain = name == "/".join(parts) and not any(char in name for char in "\\:\0") and name.isprintable()
-    return plain and bool(parts) and not name.startswith("/") and ".." not in parts
 
 
 def _faults(entries: Sequence[zipfile.ZipInfo], size: int) -> Iterator[str]:

@@ -30,8 +30,8 @@ def contradictions(described: "Manifest") -> Iterator[str]:
     for program in described.programs:
         if program.file is not None and program.file not in described.files:
             yield f"the program for {program.runtime} is {program.file!r}, which is not among the files"
-        if program.runtime == "eager" and described.architecture is None:
-            yield "a program for eager needs an architecture"
+        if program.file is None and described.architecture is None:
+            yield f"a program for {program.runtime} needs a file or an architecture"
         if not program.milliseconds:
             yield f"the program for {program.runtime} was not measured"
 

@@ -1,12 +1,12 @@
 """What a bundle says of itself: ``manifest.json``, whose every field is here. The JSON Schema in ``docs/`` is made from these classes."""
 
-import json
 from collections import Counter
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
+from pthway import _lazy
 from pthway.bundle.consistent import contradictions
 from pthway.data.preparation import ImagePreparation
 from pthway.data.reading import Reading
@@ -29,7 +29,7 @@ Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 Number = Annotated[float, Meta(ge=0)]
 Milliseconds = Annotated[float, Meta(gt=0)]
-RuntimeName = Literal["eager", "onnxruntime", "openvino", "exported", "aotinductor"]
+RuntimeName = Literal["eager", "compiled", "exported", "aotinductor", "onnxruntime", "openvino"]
 
 
 class _Record(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -71,7 +71,7 @@ class Program(_Record, frozen=True):
 
     runtime: RuntimeName
     file: str | None
-    """Where it is in the folder; None for the architecture itself, which eager torch runs."""
+    """Where it is in the folder; None for the architecture itself, which torch runs."""
     difference: Difference
     """Measured against the golden record when the bundle was packed."""
     milliseconds: Annotated[dict[Positive, Milliseconds], Meta(extra_json_schema={"propertyNames": {"pattern": "^[1-9][0-9]*$"}})]
@@ -80,8 +80,12 @@ class Program(_Record, frozen=True):
     """The names of the sizes that are free; "batch" is among them unless the network fixes it."""
     made_by: str
     """The program that made it, as ``name==version``."""
+    fixed: dict[str, Positive] = {}
+    """The sizes that it fixes although the network does not, each by its name in the signature."""
     keeps_nan: bool = True
     """Whether a NaN in the input is still one in the output, where the reference has one."""
+    one_thread: bool = False
+    """Whether one processor was as fast as all of them when the bundle was packed: the network is too small to be shared."""
     notes: tuple[str, ...] = ()
 
 
@@ -186,7 +190,8 @@ def decode(data: bytes, where: str) -> Manifest:
         )
     try:
         described = msgspec.json.decode(data, type=Manifest)
-        json.loads(data, object_pairs_hook=_once)
+        if encode(described) != data:  # as it is written, it holds no name twice; the other parser is imported for others alone
+            _lazy.load("json:loads")(data, object_pairs_hook=_once)
     except (msgspec.DecodeError, ValueError, RecursionError) as cause:
         raise _refused(where, str(cause)) from cause
     fault = next(contradictions(described), None)
