@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pthway.export import Card, pack
     from pthway.identification import identify
     from pthway.model import Model, load, wrap
+    from pthway.onward import export_bundle
     from pthway.runtime import Session, open_session, verify
     from pthway.tuning import tune
 
@@ -36,6 +37,7 @@ __all__ = [
     "Reading",
     "Session",
     "__version__",
+    "export_bundle",
     "identify",
     "load",
     "open",
@@ -52,6 +54,7 @@ _HOMES = {
     "Card": ("pthway.export", "Card"),
     "Reading": ("pthway.data.reading", "Reading"),
     "Session": ("pthway.runtime", "Session"),
+    "export_bundle": ("pthway.onward", "export_bundle"),
     "open_bundle": ("pthway.bundle", "open_bundle"),
     "open_session": ("pthway.runtime", "open_session"),
     "pack": ("pthway.export", "pack"),
