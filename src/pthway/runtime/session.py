@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, final
+from typing import Any, Final, NamedTuple, final
 
 import numpy as np
 
@@ -19,6 +19,18 @@ from pthway.runtime.verification import Depth, Verification, chosen, drift, veri
 from pthway.signature import Input, written
 
 PLAIN: Final = ImagePreparation()
+
+
+class Taken(NamedTuple):
+    """An input, ready to be run."""
+
+    arrays: Mapping[str, Array]
+    rows: int
+    """How many samples it holds."""
+    single: bool
+    """Whether it was one sample without a batch dimension."""
+    steps: tuple[str, ...]
+    """How it was read, in words."""
 
 
 @final
@@ -60,6 +72,11 @@ class Session:
         or the path of an image, a .npy, .npz, .csv or .json file. *preparation* replaces the bundle's own. Raises `InputRefused` for
         what does not fit the signature, and `BatchLost` if there is not one answer a sample.
         """
+        taken = self.take(x, preparation=preparation)
+        return self.answer(self.run(taken.arrays), taken)
+
+    def take(self, x: Any, *, preparation: ImagePreparation | None = None) -> Taken:
+        """*x* as `run` wants it. Raises `InputRefused` for what does not fit the signature."""
         given, steps = named(x, self.signature.inputs, preparation or self.bundle.manifest.preparation or PLAIN)
         arrays: dict[str, Array] = {}
         singles: list[bool] = []
@@ -68,10 +85,12 @@ class Session:
             singles.append(single)
         counts = {wanted.name: arrays[wanted.name].shape[wanted.batch or 0] for wanted in self.signature.inputs}
         require_one_count(counts)
-        outputs = self.run(arrays)
-        count = next(iter(counts.values()), 1)
-        answers = {name: _counted(name, outputs[name], axis, count) for name, axis in self._batches.items() if axis is not None}
-        return Answer(answers, labels=self.bundle.manifest.labels, single=all(singles), steps=steps)
+        return Taken(arrays, next(iter(counts.values()), 1), all(singles), steps)
+
+    def answer(self, outputs: Mapping[str, Array], taken: Taken) -> Answer:
+        """What `run` gave, as an answer a sample. Raises `BatchLost` if it is not."""
+        answers = {name: _counted(name, outputs[name], axis, taken.rows) for name, axis in self._batches.items() if axis is not None}
+        return Answer(answers, labels=self.bundle.manifest.labels, single=taken.single, steps=taken.steps)
 
     def _taken(self, value: object, wanted: Input) -> tuple[Array, bool]:
         numbers = numbers_of(value, wanted.name)
