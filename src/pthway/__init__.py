@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pthway.identification import identify
     from pthway.model import Model, load, wrap
     from pthway.runtime import Session, open_session, verify
+    from pthway.serving import Settings as ServerSettings
+    from pthway.serving import create_app, serve
 
 __version__ = "0.1.0"
 
@@ -33,14 +35,17 @@ __all__ = [
     "Model",
     "PthwayError",
     "Reading",
+    "ServerSettings",
     "Session",
     "__version__",
+    "create_app",
     "identify",
     "load",
     "open",
     "open_bundle",
     "open_session",
     "pack",
+    "serve",
     "verify",
     "wrap",
 ]
@@ -49,7 +54,10 @@ _HOMES = {
     "Bundle": ("pthway.bundle", "Bundle"),
     "Card": ("pthway.export", "Card"),
     "Reading": ("pthway.data.reading", "Reading"),
+    "ServerSettings": ("pthway.serving", "Settings"),
     "Session": ("pthway.runtime", "Session"),
+    "create_app": ("pthway.serving", "create_app"),
+    "serve": ("pthway.serving", "serve"),
     "open_bundle": ("pthway.bundle", "open_bundle"),
     "open_session": ("pthway.runtime", "open_session"),
     "pack": ("pthway.export", "pack"),

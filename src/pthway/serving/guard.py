@@ -10,6 +10,14 @@ from pthway.serving.settings import Settings
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})  # compared with, not bound to
+EXPOSED: Final = "inference-header-content-length, retry-after, server-timing, x-request-id"
+PREFLIGHT: Final = {
+    "access-control-allow-methods": "GET, HEAD, POST, PUT",
+    "access-control-allow-headers": "accept, authorization, content-encoding, content-type, inference-header-content-length, "
+    "x-api-key, x-request-id, x-timeout",
+    "access-control-max-age": "600",
+}
+"""The answer to a browser that asks beforehand what an allowed page may send."""
 
 
 @final
@@ -26,7 +34,7 @@ class Guard:
     def check_origin(self, headers: Mapping[str, str]) -> None:
         """Raise `HttpError` if the request was meant for another host, or comes from another site's page."""
         host = headers.get("host", "")
-        if not self._any_host and _name(host) not in self._hosts:
+        if not self._any_host and _host(f"//{host}")[0] not in self._hosts:
             raise HttpError(
                 421,
                 f"This server is not {host[:80]!r}.",
@@ -34,13 +42,20 @@ class Guard:
                 "Start it with --allow-host NAME.",
             )
         origin = headers.get("origin")
-        if origin is not None and origin not in self._origins and urlsplit(origin).netloc != host:
+        if origin is not None and origin not in self._origins and _host(origin)[1] != host:
             raise HttpError(
                 403,
                 f"The request comes from a page of {origin[:80]!r}.",
                 "Pages of other origins may not use this server.",
                 "Start it with --allow-origin ORIGIN.",
             )
+
+    def allowed(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """The headers by which a browser lets a page of an allowed origin read the answer; none for anybody else."""
+        origin = headers.get("origin")
+        if origin is None or origin not in self._origins:
+            return {}
+        return {"access-control-allow-origin": origin, "access-control-expose-headers": EXPOSED, "vary": "origin"}
 
     def check_key(self, headers: Mapping[str, str]) -> None:
         """Raise `HttpError` unless one of the keys is borne. Every key is compared, in constant time."""
@@ -58,8 +73,10 @@ class Guard:
             )
 
 
-def _name(host: str) -> str:
+def _host(url: str) -> tuple[str, str]:
+    """The name of the host in *url*, and the name with its port; empty for what is no URL."""
     try:
-        return (urlsplit(f"//{host}").hostname or "").lower()
+        parts = urlsplit(url)
+        return (parts.hostname or "").lower(), parts.netloc
     except ValueError:
-        return ""
+        return "", ""

@@ -1,8 +1,10 @@
 """A model being served: its session, verified and warmed, and the queue in front of it."""
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, final
 
 import numpy as np
@@ -11,7 +13,7 @@ from pthway.bundle.environment import available_cores
 from pthway.bundle.folder import Bundle, open_bundle
 from pthway.bundle.golden import NAN, Record, compare
 from pthway.runtime.session import Session, open_session
-from pthway.serving.batcher import Array, Axes, Batcher
+from pthway.serving.batcher import Array, Axes, Batcher, Bounds
 from pthway.serving.settings import Settings
 
 SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -21,7 +23,7 @@ WORTH: Final = 0.97
 WARM_SECONDS: Final = 2.0
 """Of measuring, for each model."""
 TRIES: Final = 3
-INLINE_SECONDS: Final = 0.001
+QUICK_SECONDS: Final = 0.001
 """A batch this quick is computed where it is asked for: handing it to a thread takes a tenth of a millisecond twice."""
 
 
@@ -45,6 +47,8 @@ class Curve(NamedTuple):
     """Beyond it a sample costs no less."""
     reason: str
     """Why no larger one, in words."""
+    quick_bytes: int
+    """Of the inputs that are computed so fast that no thread is worth it; 0 if there are none."""
 
 
 @final
@@ -56,33 +60,34 @@ class Hosted:
         self.name, self.version = described.name, described.version
         self.session, self.curve, self.started = session, curve, started
         self.manifest = described
-        self.inline = curve.seconds.get(curve.largest, 1.0) <= INLINE_SECONDS
-        """Whether its batches are computed on the event loop."""
-        self._executor = None if self.inline else ThreadPoolExecutor(1, thread_name_prefix=f"pthway-{self.name}")
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"pthway-{self.name}")
         signature = session.signature
         self.axes = Axes(
             {each.name: each.batch or 0 for each in signature.inputs},
             {each.name: each.batch for each in signature.outputs if each.batch is not None},
         )
-        self.batcher = Batcher(
-            session.run,
-            self.axes,
-            largest=curve.largest,
-            capacity=settings.queue,
-            executor=self._executor,
-            window=settings.window,
-        )
+        bounds = Bounds(curve.largest, settings.queue, curve.quick_bytes, settings.window)
+        self.batcher = Batcher(session.run, self.axes, bounds, self._executor)
+        self._users = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
 
-    def rows(self, arrays: Mapping[str, Array]) -> int:
-        """How many samples the inputs hold."""
-        name, axis = next(iter(self.axes.inputs.items()))
-        return int(arrays[name].shape[axis])
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """A request holds the model: it is not closed before the block is left."""
+        self._users += 1
+        self._unused.clear()
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._unused.set()
 
     async def close(self) -> None:
-        """Finish what was accepted, and take no more."""
-        await self.batcher.drained()
-        if self._executor is not None:
-            self._executor.shutdown(wait=False)
+        """Return when no request uses it any more. To be called when none can find it any more."""
+        await self._unused.wait()
+        self._executor.shutdown(wait=False)
 
 
 def host(path: Any, settings: Settings) -> Hosted:
@@ -102,20 +107,25 @@ def _curve(bundle: Bundle, session: Session, settings: Settings) -> Curve:
     """What batches cost, and which are worth it; one sample at a time where batches change answers."""
     records = {name: record for name, record in bundle.records().items() if name != NAN}
     sample = next(iter(records.values()))
-    one = _rows(session, sample, 1)
-    seconds = {1: _measured(session, one)}
+    seconds = {1: _measured(session, _rows(session, sample, 1))}
     reason = _forbidden(session, settings, records)
-    if reason is not None:
-        return Curve(seconds, 1, reason)
     largest, end = 1, time.perf_counter() + WARM_SECONDS
     limit = settings.largest_batch or SIZES[-1]
-    for size in [each for each in SIZES[1:] if each <= limit]:
-        seconds[size] = _measured(session, _rows(session, sample, size))
+    sizes = () if reason is not None else [each for each in SIZES[1:] if each <= limit]
+    for size in sizes:
+        batch = _rows(session, sample, size)
+        different = _changed_by_size(session, sample, batch, size)
+        if different is not None:
+            reason = f"a sample's answer is another in a batch of {size} ({different})"
+            break
+        seconds[size] = _measured(session, batch)
         if seconds[size] / size <= WORTH * seconds[largest] / largest:
             largest = size
         if time.perf_counter() > end:
             break
-    return Curve(seconds, largest, "larger batches cost no less a sample" if largest < limit else "the largest that is tried")
+    found = "larger batches cost no less a sample" if largest < limit else "the largest that is tried"
+    quick = sum(array.nbytes for array in _rows(session, sample, largest).values()) if seconds[largest] <= QUICK_SECONDS else 0
+    return Curve(seconds, largest, reason or found, quick)
 
 
 def _forbidden(session: Session, settings: Settings, records: Mapping[str, Record]) -> str | None:
@@ -144,6 +154,20 @@ def _changed_by_others(session: Session, record: Record) -> str | None:
         alone = session.run({name: np.ascontiguousarray(np.take(array, [row], inputs[name])) for name, array in record.inputs.items()})
         expected = {name: np.take(array, [row], axes[name]) for name, array in record.outputs.items()}
         deviation = compare(expected, alone, session.bundle.manifest.golden.tolerances).deviation
+        if deviation is not None:
+            return str(deviation)
+    return None
+
+
+def _changed_by_size(session: Session, record: Record, batch: Mapping[str, Array], size: int) -> str | None:
+    """Where the first, middle or last of *size* samples, those of a record repeated, gets another answer than is recorded."""
+    outputs = session.run(batch)
+    for each in session.signature.outputs:
+        recorded, axis = record.outputs[each.name], each.batch or 0
+        rows = [0, size // 2, size - 1]
+        expected = np.take(recorded, [row % recorded.shape[axis] for row in rows], axis)
+        got = np.take(outputs[each.name], rows, axis) if outputs[each.name].shape[axis : axis + 1] == (size,) else outputs[each.name]
+        deviation = compare({each.name: expected}, {each.name: got}, session.bundle.manifest.golden.tolerances).deviation
         if deviation is not None:
             return str(deviation)
     return None

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-from pthway.serving.http import HttpError, Response
+from pthway.serving.http import LONGEST_NUMBER, HttpError, Response
 from pthway.signature import Input, Output
 
 Array = npt.NDArray[Any]
@@ -34,7 +34,10 @@ TYPES: Final[Mapping[str, np.dtype[Any]]] = {
 NAMES: Final = {dtype: name for name, dtype in TYPES.items()}
 LARGEST_SIDE: Final = 1 << 40
 """Sizes beyond are no tensor's, and their product would overflow."""
-LARGEST_RANK: Final = 64
+LARGEST_RANK: Final = 32
+"""Dimensions: what every numpy holds."""
+FOREVER: Final = 1 << 50
+"""Microseconds."""
 
 
 class _Tensor(Struct):
@@ -94,16 +97,22 @@ def read(body: bytes, header_length: str | None, inputs: Sequence[Input], output
         )
     _require_names(arrays, [each.name for each in inputs])
     default = message.parameters.get("binary_data_output") is True
-    wanted = None if message.outputs is None else tuple(_wanted(each, outputs, default=default) for each in message.outputs)
-    timeout = message.parameters.get("timeout")
-    seconds = timeout / 1e6 if isinstance(timeout, int | float) and not isinstance(timeout, bool) and timeout > 0 else None
-    return InferRequest(arrays, message.id, seconds, wanted, default)
+    wanted = None if not message.outputs else tuple(_wanted(each, outputs, default=default) for each in message.outputs)
+    return InferRequest(arrays, message.id, _seconds(message.parameters.get("timeout")), wanted, default)
+
+
+def _seconds(timeout: object) -> float | None:
+    """What a request allows, in seconds; it says so in microseconds, and 0 stands for nothing, as whatever is no number does."""
+    if not isinstance(timeout, int | float) or isinstance(timeout, bool) or timeout <= 0:
+        return None
+    return min(timeout, FOREVER) / 1e6
 
 
 def _header_size(body: bytes, header_length: str | None) -> int:
     if header_length is None:
         return len(body)
-    if not (header_length.isascii() and header_length.isdigit()) or int(header_length) > len(body):
+    number = header_length.isascii() and header_length.isdigit() and len(header_length) <= LONGEST_NUMBER
+    if not number or int(header_length) > len(body):
         raise _bad(
             f"Inference-Header-Content-Length is {header_length[:40]!r}; the body has {len(body):,} bytes.",
             "It counts the bytes of the JSON at the beginning of the body.",
@@ -133,7 +142,7 @@ def _raw(body: bytes, inputs: Sequence[Input]) -> InferRequest:
             "Send all of one sample, and no more.",
         )
     shape = [count if isinstance(side, str) else side for side in sides]
-    return InferRequest({only.name: np.frombuffer(body, dtype).reshape(1, *shape)}, None, None, None, True)  # noqa: FBT003  # a field
+    return InferRequest({only.name: _from_bytes(body, dtype).reshape(1, *shape)}, None, None, None, True)  # noqa: FBT003  # a field
 
 
 def _message(data: bytes) -> _Message:
@@ -175,7 +184,16 @@ def _array(tensor: _Tensor, rest: memoryview, offset: int) -> tuple[Array, int]:
             f"{tensor.datatype} of shape {shape} has {expected:,}.",
             "Send all of it, and announce as much.",
         )
-    return np.frombuffer(rest[offset : offset + expected], dtype).reshape(shape), offset + expected
+    return _from_bytes(rest[offset : offset + expected], dtype).reshape(shape), offset + expected
+
+
+def _from_bytes(data: memoryview | bytes, dtype: np.dtype[Any]) -> Array:
+    """The numbers in *data*: in place, unless they lie where a processor reads them badly, or are bytes that are no booleans."""
+    if dtype.kind == "b":
+        array: Array = np.frombuffer(data, np.uint8) != 0
+    else:
+        array = np.require(np.frombuffer(data, dtype), requirements="A")
+    return array
 
 
 def _from_json(tensor: _Tensor, dtype: np.dtype[Any], count: int) -> Array:
@@ -188,19 +206,30 @@ def _from_json(tensor: _Tensor, dtype: np.dtype[Any], count: int) -> Array:
         )
     kinds = (bool,) if dtype.kind == "b" else (int,) if dtype.kind in "iu" else (int, float)
     wrong = next((each for each in flat if type(each) not in kinds), None)
-    if wrong is not None and not (dtype.kind == "b" and all(each in (0, 1) for each in flat)):
+    if wrong is not None and not (dtype.kind == "b" and all(type(each) in (bool, int) and each in (0, 1) for each in flat)):
         raise _bad(
-            f"The input {tensor.name!r} holds {str(wrong)[:40]!r}.",
+            f"The input {tensor.name!r} holds {_shown(wrong)}.",
             f"{tensor.datatype} takes no such value.",
             "Correct the data or the datatype.",
         )
     try:
         with np.errstate(over="ignore"):
-            return np.array(flat, dtype)
+            array: Array = np.array(flat, dtype)
     except OverflowError as cause:
-        raise _bad(
-            f"The input {tensor.name!r} holds a number that is no {tensor.datatype}.", str(cause), "Correct the data or the datatype."
-        ) from cause
+        raise _no_such_number(tensor) from cause
+    if dtype.kind in "fV" and np.isinf(array).any():  # JSON knows no infinity: it was a number
+        raise _no_such_number(tensor)
+    return array
+
+
+def _no_such_number(tensor: _Tensor) -> HttpError:
+    return _bad(f"The input {tensor.name!r} holds a number that is no {tensor.datatype}.", "It is too large.", "Correct the datatype.")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list | dict):
+        return "a list among numbers" if isinstance(value, list) else "an object"
+    return repr(value)[:40]
 
 
 def _flat(tensor: _Tensor) -> list[Any]:
@@ -227,7 +256,8 @@ def _wanted(each: _Wanted, outputs: Sequence[Output], *, default: bool) -> tuple
     names = [output.name for output in outputs if output.batch is not None]
     if each.name not in names:
         raise _bad(f"The model has no output {each.name!r}.", f"Its outputs are {', '.join(names)}.", "Name one of these.")
-    return each.name, bool(each.parameters.get("binary_data", default))
+    binary = each.parameters.get("binary_data")
+    return each.name, binary if isinstance(binary, bool) else default
 
 
 def _bad(what: str, why: str, fix: str) -> HttpError:
@@ -241,7 +271,7 @@ def write(model: str, version: str, request: InferRequest, outputs: Mapping[str,
     tail: list[bytes] = []
     for name, binary in wanted:
         array = np.ascontiguousarray(outputs[name])
-        tensor: dict[str, Any] = {"name": name, "shape": list(array.shape), "datatype": NAMES[array.dtype.newbyteorder("=")]}
+        tensor: dict[str, Any] = {"name": name, "shape": list(array.shape), "datatype": _datatype(array.dtype)}
         if binary:
             tail.append(array.tobytes())
             tensor["parameters"] = {"binary_data_size": array.nbytes}
@@ -271,6 +301,16 @@ def described(name: str, version: str, platform: str, inputs: Sequence[Input], o
 def _specification(name: str, dtype: str | None, shape: Sequence[int | str]) -> dict[str, Any]:
     return {
         "name": name,
-        "datatype": NAMES[np.dtype(dtype or "float32")],
+        "datatype": _datatype(np.dtype(dtype or "float32")),
         "shape": [side if isinstance(side, int) else -1 for side in shape],
     }
+
+
+def _datatype(dtype: np.dtype[Any]) -> str:
+    """The protocol's name. Raises `HttpError` for types that it has none for."""
+    name = NAMES.get(dtype.newbyteorder("="))
+    if name is None:
+        raise HttpError(
+            501, f"The protocol has no name for {dtype}.", f"It has {', '.join(TYPES)}.", "Ask for .npy: POST /models/NAME/predict"
+        )
+    return name

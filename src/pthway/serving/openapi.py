@@ -72,9 +72,9 @@ def _predict(each: Hosted, operation: str) -> dict[str, Any]:
         "additionalProperties": False,
     }
     content: dict[str, Any] = {"application/json": {"schema": schema}}
-    example = _example(each)
-    if example is not None:
-        content["application/json"]["example"] = {"inputs": example if len(example) > 1 else next(iter(example.values()))}
+    found = example(each)
+    if found is not None:
+        content["application/json"]["example"] = {"inputs": found if len(found) > 1 else next(iter(found.values()))}
     answer = {
         "type": "object",
         "required": ["model", "version", "outputs"],
@@ -131,8 +131,8 @@ def _array_schema(wanted: Input) -> dict[str, Any]:
     return schema
 
 
-def _example(each: Hosted) -> dict[str, Any] | None:
-    """The first recorded sample, whose answer is known to be right."""
+def example(each: Hosted) -> dict[str, Any] | None:
+    """The first recorded sample, by input, whose answer is known to be right; None if it is too large to be pasted."""
     records = each.session.bundle.records()
     record = next(record for name, record in records.items() if name != NAN)
     axes = each.axes.inputs

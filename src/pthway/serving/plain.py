@@ -16,6 +16,7 @@ from pthway.data.present import Answer
 from pthway.data.source import Source
 from pthway.data.write import as_csv
 from pthway.runtime.session import Session, Taken
+from pthway.serving.hosted import Hosted
 from pthway.serving.http import JSON, HttpError, Response
 
 Array = npt.NDArray[Any]
@@ -42,19 +43,24 @@ def take(session: Session, body: bytes, content_type: str) -> Taken:
     if kind == FORM:
         return session.take(_form(session, body, content_type))
     if kind == JSON or body.lstrip()[:1] in (b"{", b"["):
-        return session.take(_json(body))
+        return session.take(_json(session, body))
     return session.take(_file(session, "the request", body))
 
 
-def _json(body: bytes) -> Any:
-    for decoder in _QUICK:
+def _json(session: Session, body: bytes) -> Any:
+    quick = all(each.dtype == "float32" for each in session.signature.inputs)
+    for decoder in _QUICK if quick else ():
         try:
             message = decoder.decode(body)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             continue
-        if message.keys() == {"inputs"}:
-            return np.asarray(message["inputs"], np.float32)
-        break
+        if message.keys() != {"inputs"}:
+            break
+        try:
+            with np.errstate(over="raise"):
+                return np.array(message["inputs"], np.float32)
+        except (ValueError, FloatingPointError):
+            break  # uneven lists, or a number that no float32 is: told apart below
     arrays, _ = read_json(_inner(body).decode("utf-8-sig", "replace"), "the request")
     return arrays[""] if set(arrays) == {""} else arrays
 
@@ -98,8 +104,9 @@ def _form(session: Session, body: bytes, content_type: str) -> Any:
     return next(iter(arrays.values())) if len(arrays) == 1 and len(session.signature.inputs) == 1 else arrays
 
 
-def answer_with(hosted_name: str, version: str, answer: Answer, accept: str) -> Response:
-    """*answer* in the form that the client asked for: JSON unless it wants .npy or CSV."""
+def answer_with(hosted: Hosted, outputs: Mapping[str, Array], taken: Taken, accept: str) -> Response:
+    """*outputs* in the form that the client asked for: JSON unless it wants .npy or CSV. Raises `HttpError` 406 for other forms."""
+    answer = hosted.session.answer(outputs, taken)
     wanted = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
     if NPY in wanted:
         stream = io.BytesIO()
@@ -111,7 +118,9 @@ def answer_with(hosted_name: str, version: str, answer: Answer, accept: str) -> 
         raise HttpError(
             406, f"Answers have no form {accept[:80]!r}.", f"They are {JSON}, {NPY} or {CSV}.", "Ask for one of these, or leave Accept out."
         )
-    return Response(200, msgspec.json.encode(as_message(hosted_name, version, answer)))
+    if any(array.dtype.kind == "c" for array in answer.arrays.values()):
+        raise HttpError(406, "The answer is complex.", "JSON has no complex numbers.", f"Ask for it as Accept: {NPY}")
+    return Response(200, msgspec.json.encode(as_message(hosted.name, hosted.version, answer)))
 
 
 def as_message(name: str, version: str, answer: Answer) -> Mapping[str, Any]:
