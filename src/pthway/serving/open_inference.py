@@ -205,10 +205,10 @@ def _from_json(tensor: _Tensor, dtype: np.dtype[Any], count: int) -> Array:
             "Correct the shape or the data.",
         )
     kinds = (bool,) if dtype.kind == "b" else (int,) if dtype.kind in "iu" else (int, float)
-    wrong = next((each for each in flat if type(each) not in kinds), None)
-    if wrong is not None and not (dtype.kind == "b" and all(type(each) in (bool, int) and each in (0, 1) for each in flat)):
+    wrong = [each for each in flat if type(each) not in kinds]
+    if wrong and not (dtype.kind == "b" and all(type(each) is int and each in (0, 1) for each in wrong)):
         raise _bad(
-            f"The input {tensor.name!r} holds {_shown(wrong)}.",
+            f"The input {tensor.name!r} holds {_shown(wrong[0])}.",
             f"{tensor.datatype} takes no such value.",
             "Correct the data or the datatype.",
         )
@@ -270,7 +270,7 @@ def write(model: str, version: str, request: InferRequest, outputs: Mapping[str,
     tensors: list[dict[str, Any]] = []
     tail: list[bytes] = []
     for name, binary in wanted:
-        array = np.ascontiguousarray(outputs[name])
+        array = np.asarray(outputs[name], order="C")
         tensor: dict[str, Any] = {"name": name, "shape": list(array.shape), "datatype": _datatype(array.dtype)}
         if binary:
             tail.append(array.tobytes())
