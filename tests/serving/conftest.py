@@ -23,7 +23,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="session")
 def everything(bundles: dict[str, Path]) -> Iterator[Server]:
     """A server of all small networks, for tests that leave it as it was."""
-    with Server(*bundles.values()) as server:
+    with Server(*bundles.values(), batch=8, queue=4096) as server:
         yield server
 
 

@@ -19,7 +19,13 @@ class Client:
         self.app = app
 
     async def ask(
-        self, path: str, body: bytes | dict[str, Any] | None = None, *, method: str | None = None, parts: Sequence[bytes] = (), **headers: str
+        self,
+        path: str,
+        body: bytes | dict[str, Any] | None = None,
+        *,
+        method: str | None = None,
+        parts: Sequence[bytes] = (),
+        **headers: str,
     ) -> Answer:
         """One request, whose body comes in *parts* if these are given. Headers are written with underscores."""
         data = json.dumps(body).encode() if isinstance(body, dict) else body or b""

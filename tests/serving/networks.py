@@ -143,7 +143,7 @@ def mirror() -> Network:
     )
 
 
-def slow(rounds: int = 60) -> Network:
+def slow(rounds: int = 300) -> Network:
     """Its input, and the outcome of *rounds* products of matrices: some milliseconds of work."""
     matrix = (np.random.default_rng(1).normal(size=(WORK, WORK)) * 0.01).astype(np.float32)
     body = helper.make_graph(

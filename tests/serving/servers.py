@@ -32,13 +32,34 @@ class Answer(NamedTuple):
         return json.loads(self.body)
 
 
-class Server:
-    """``pthway serve`` with *options* as on its command line; in the with block requests are answered, after it no process is left."""
+SCRIPT = """
+import json, sys, pthway
+paths, settings = json.loads(sys.argv[1])
+told = lambda address, models: print(f"listening at {address}\\nready after all", file=sys.stderr, flush=True)
+pthway.serve(*paths, settings=pthway.ServerSettings(port=0, log="json", **settings), on_ready=told)
+"""
+"""Serves with settings that have no option on the command line."""
 
-    def __init__(self, *paths: Path, wait: bool = True, environment: dict[str, str] | None = None, **options: object) -> None:
+
+class Server:
+    """``pthway serve`` with *options* as on its command line; in the with block requests are answered, after it no process is left.
+
+    *settings* are those of `pthway.ServerSettings`, for a server that a script starts instead.
+    """
+
+    def __init__(
+        self,
+        *paths: Path,
+        wait: bool = True,
+        environment: dict[str, str] | None = None,
+        settings: dict[str, object] | None = None,
+        **options: object,
+    ) -> None:
         words = [f"--{name.replace('_', '-')}={value}" if value is not True else f"--{name}" for name, value in options.items()]
         log = [] if "log" in options else ["--log=json"]
         command = [sys.executable, "-m", "pthway", "serve", *map(str, paths), "--port=0", *log, *words]
+        if settings is not None:
+            command = [sys.executable, "-c", SCRIPT, json.dumps([list(map(str, paths)), settings])]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})})
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -245,7 +245,7 @@ def test_a_request_without_an_answer_in_time_is_given_up(bundles: Bundles) -> No
         is_error(await client.ask("/v2/models/slow/infer", request), 504, "took too long")
         assert (await client.ask("/predict", body)).status == 200
 
-    with_client(scenario, bundles["slow"])
+    with_client(scenario, bundles["slow"], largest_batch=2)
 
 
 @pytest.mark.parametrize("path", ["/predict", "/v2/models/slow/infer"])
@@ -255,7 +255,7 @@ def test_no_request_may_allow_itself_more_time_than_the_server_does(bundles: Bun
         body = request if "infer" in path else {"inputs": np.zeros(networks.WORK).tolist()}
         is_error(await client.ask(path, body, x_timeout="1000"), 504, "within 1e-06 s")
 
-    with_client(scenario, bundles["slow"], timeout=1e-6)
+    with_client(scenario, bundles["slow"], timeout=1e-6, largest_batch=1)
 
 
 def test_a_full_queue_refuses_before_it_reads(bundles: Bundles) -> None:
@@ -268,7 +268,7 @@ def test_a_full_queue_refuses_before_it_reads(bundles: Bundles) -> None:
             is_error(answer, 503, "as many requests waiting as it may")
             assert int(answer.headers["retry-after"]) >= 1
 
-    with_client(scenario, bundles["slow"], queue=4)
+    with_client(scenario, bundles["slow"], queue=4, largest_batch=2)
 
 
 def test_keys_are_asked_for_except_by_the_health_of_the_server_and_its_page(bundles: Bundles) -> None:
@@ -419,7 +419,9 @@ def test_a_bundle_that_changed_is_served_anew_without_a_request_failing(tmp_path
 
 
 @pytest.mark.parametrize("harm", ["broken", "gone", "same name as another"])
-def test_a_bundle_that_changed_for_the_worse_leaves_the_old_one_in_service(tmp_path: Path, harm: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bundle_that_changed_for_the_worse_leaves_the_old_one_in_service(
+    tmp_path: Path, harm: str, caplog: pytest.LogCaptureFixture
+) -> None:
     path = networks.write(tmp_path, networks.echo(), name="model")
     other = networks.write(tmp_path, networks.echo(), name="other")
 
@@ -466,4 +468,4 @@ def test_a_server_that_stops_finishes_what_it_accepted_and_refuses_the_rest(bund
         assert [(await each).status for each in accepted] == [200] * 4
         await draining
 
-    with_client(scenario, bundles["slow"])
+    with_client(scenario, bundles["slow"], largest_batch=2)

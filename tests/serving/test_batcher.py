@@ -141,7 +141,9 @@ def test_the_longest_waiting_shape_comes_first_however_many_wait_of_another() ->
         recorder = Recorder()
         queue = batcher(recorder, largest=2)
         first = await busy(queue, recorder)
-        tasks = [asyncio.ensure_future(queue.submit(of(value, size=size), 1, 30)) for value, size in ((1, 2), (9, 3), (2, 2), (3, 2), (4, 2))]
+        tasks = [
+            asyncio.ensure_future(queue.submit(of(value, size=size), 1, 30)) for value, size in ((1, 2), (9, 3), (2, 2), (3, 2), (4, 2))
+        ]
         await asyncio.sleep(0.01)
         recorder.gate.set()
         await asyncio.gather(first, *tasks)

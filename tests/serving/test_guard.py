@@ -75,7 +75,16 @@ def test_a_key_that_would_let_everybody_in_or_nobody_is_refused(key: str) -> Non
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"queue": 0}, {"workers": 0}, {"timeout": 0.0}, {"timeout": float("nan")}, {"max_body": 0}, {"window": -1.0}, {"largest_batch": 0}, {"threads": 0}],
+    [
+        {"queue": 0},
+        {"workers": 0},
+        {"timeout": 0.0},
+        {"timeout": float("nan")},
+        {"max_body": 0},
+        {"window": -1.0},
+        {"largest_batch": 0},
+        {"threads": 0},
+    ],
     ids=str,
 )
 def test_a_setting_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:

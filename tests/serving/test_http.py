@@ -64,7 +64,9 @@ def test_a_client_that_leaves_in_the_middle_is_noticed() -> None:
         asyncio.run(request([b"{", None]).body(LIMIT, 30))
 
 
-@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("GZIP", gzip.compress), ("x-gzip", gzip.compress), ("deflate", zlib.compress)])
+@pytest.mark.parametrize(
+    ("encoding", "pack"), [("gzip", gzip.compress), ("GZIP", gzip.compress), ("x-gzip", gzip.compress), ("deflate", zlib.compress)]
+)
 def test_a_compressed_body_may_unfold_to_the_limit_and_not_one_byte_further(encoding: str, pack: Any) -> None:
     assert whole(pack(bytes(LIMIT)), content_encoding=encoding) == bytes(LIMIT)
     with pytest.raises(HttpError, match="413"):
@@ -78,7 +80,13 @@ def test_a_bomb_is_refused_without_being_unfolded() -> None:
 
 @pytest.mark.parametrize(
     ("data", "encoding", "status"),
-    [(b"plain", "gzip", 400), (gzip.compress(b"cut")[:-5], "gzip", 400), (b"", "deflate", 400), (b"x", "br", 415), (b"x", "gzip, gzip", 415)],
+    [
+        (b"plain", "gzip", 400),
+        (gzip.compress(b"cut")[:-5], "gzip", 400),
+        (b"", "deflate", 400),
+        (b"x", "br", 415),
+        (b"x", "gzip, gzip", 415),
+    ],
 )
 def test_what_is_no_such_stream_is_refused(data: bytes, encoding: str, status: int) -> None:
     with pytest.raises(HttpError, match=str(status)):
@@ -113,12 +121,20 @@ def test_what_a_body_unfolds_to_is_held_too() -> None:
 
 @pytest.mark.parametrize(
     ("path", "segments"),
-    [("/", [""]), ("/v2/", ["v2"]), ("/models/a%2Fb/predict", ["models", "a/b", "predict"]), ("/models/a%252Fb", ["models", "a%2Fb"]), ("//x", ["x"])],
+    [
+        ("/", [""]),
+        ("/v2/", ["v2"]),
+        ("/models/a%2Fb/predict", ["models", "a/b", "predict"]),
+        ("/models/a%252Fb", ["models", "a%2Fb"]),
+        ("//x", ["x"]),
+    ],
 )
 def test_a_path_is_parted_first_and_unquoted_once(path: str, segments: list[str]) -> None:
     assert request([], path=path).segments == segments
 
 
-@pytest.mark.parametrize(("given", "taken"), [("a-1", True), ("!~" * 64, True), ("a" * 129, False), ("a b", False), ("a\n", False), ("ä", False)])
+@pytest.mark.parametrize(
+    ("given", "taken"), [("a-1", True), ("!~" * 64, True), ("a" * 129, False), ("a b", False), ("a\n", False), ("ä", False)]
+)
 def test_a_request_id_is_taken_over_if_it_can_stand_in_a_log(given: str, taken: bool) -> None:
     assert (request([], x_request_id=given).id == given) is taken

@@ -65,7 +65,13 @@ def test_what_is_written_is_what_the_network_gave(sent: tuple[str, np.ndarray], 
     length = int(response.headers.get("inference-header-content-length", len(response.body)))
     message = json.loads(response.body[:length])
     (told,) = message["outputs"]
-    assert (message["id"], message["model_name"], told["name"], told["datatype"], told["shape"]) == ("seven", "model", "y", name, [*array.shape])
+    assert (message["id"], message["model_name"], told["name"], told["datatype"], told["shape"]) == (
+        "seven",
+        "model",
+        "y",
+        name,
+        [*array.shape],
+    )
     if binary:
         assert told["parameters"] == {"binary_data_size": array.nbytes}
         assert response.body[length:] == array.tobytes()
@@ -157,7 +163,10 @@ MALFORMED: dict[str, tuple[Any, str]] = {
     "a size that is none": ({"inputs": [tensor(data=None, parameters={"binary_data_size": True})]}, "announces True"),
     "an unknown output": ({"inputs": [tensor()], "outputs": [{"name": "z"}]}, "no output 'z'.*outputs are y"),
     "a list in a list in a list …": (b'{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":' + b"[" * 100_000, "nested|protocol"),
-    "a deep list that ends": (b'{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":' + b"[" * 100 + b"1" + b"]" * 100 + b"}]}", "uneven"),
+    "a deep list that ends": (
+        b'{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":' + b"[" * 100 + b"1" + b"]" * 100 + b"}]}",
+        "uneven",
+    ),
 }
 
 
@@ -203,7 +212,11 @@ TENSOR = st.fixed_dictionaries(
 )
 MESSAGE = st.fixed_dictionaries(
     {"inputs": st.lists(TENSOR, max_size=2) | ANYTHING},
-    optional={"id": ANYTHING, "parameters": ANYTHING, "outputs": st.lists(st.fixed_dictionaries({"name": st.just("y") | ANYTHING})) | ANYTHING},
+    optional={
+        "id": ANYTHING,
+        "parameters": ANYTHING,
+        "outputs": st.lists(st.fixed_dictionaries({"name": st.just("y") | ANYTHING})) | ANYTHING,
+    },
 )
 
 

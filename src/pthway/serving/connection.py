@@ -62,12 +62,15 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Wait for the end of the body. What is raised here, the parser gives back as an error of its own."""
+        """Wait for the end of the body, a little longer than the application does, which tells the client.
+
+        What is raised here, the parser gives back as an error of its own.
+        """
         self._in_head = False
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD:
             self._too_long = True
             raise _HeadTooLong
-        self._await_sending(self.bounds.body_seconds)
+        self._await_sending(self.bounds.body_seconds + self.bounds.head_seconds)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
