@@ -55,7 +55,7 @@ def test_a_body_that_does_not_end_is_refused_when_it_is_too_large() -> None:
 
 
 def test_a_body_that_does_not_come_is_given_up() -> None:
-    with pytest.raises(HttpError, match="408.*0.01 s"):
+    with pytest.raises(HttpError, match=r"408.*0\.01 s"):
         asyncio.run(request([b"{"]).body(LIMIT, 0.01))
 
 

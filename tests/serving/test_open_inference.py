@@ -244,5 +244,5 @@ def test_messages_that_were_damaged_are_read_or_refused(place: int, put: bytes, 
 
 
 def test_a_type_that_the_protocol_does_not_know_is_told() -> None:
-    with pytest.raises(HttpError, match="501.*complex64"):
+    with pytest.raises(HttpError, match=r"501.*complex64"):
         write("model", "1", InferRequest({}, None, None, None, False), {"y": np.zeros(1, np.complex64)})

@@ -123,6 +123,8 @@ class Application:
             return error.response
         except PthwayError as refusal:
             return error_of(refusal).response
+        except ClientLeft:
+            raise
         except Exception:  # noqa: BLE001  # a bug of ours or of the network's: logged in full, told in brief
             _log.exception("request %s failed", request.id)
             return HttpError(
