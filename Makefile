@@ -1,12 +1,13 @@
 # Every target sets up .venv from the lock file when it has to. `make demo` and `make test` are all there is to know.
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 600
 VENV := .venv
 ZOO := .venv-zoo
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-from-lock
 
-.PHONY: demo test lint types format bench fuzz scanners lock clean zoo-env zoo-index zoo-lock test-zoo
+.PHONY: demo test lint types format bench fuzz soak schemathesis scanners lock clean zoo-env zoo-index zoo-lock test-zoo
 
 demo: $(STAMP) ## the main job on a real file: inspect, match, predict, accuracy
 	$(BIN)/pthway demo
@@ -39,6 +40,14 @@ bench: $(STAMP) ## one JSON a question, in benchmarks/results/
 
 fuzz: $(STAMP) ## FUZZ_SECONDS of changed files of every format: an answer or a refusal, and nothing else
 	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS) --seed $$(date +%s)
+
+soak: $(STAMP) ## SOAK_SECONDS of good and bad requests to a server: nothing may grow
+	$(BIN)/python -m tests.serving.soak --seconds $(SOAK_SECONDS)
+
+schemathesis: $(STAMP) ## what a server's own description allows, and what it does not: no failure, and nothing undescribed
+	test -x .venv-schemathesis/bin/python || $(PYTHON) -m venv .venv-schemathesis
+	.venv-schemathesis/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-schemathesis.lock
+	$(BIN)/python -m tests.serving.schemathesis_run .venv-schemathesis/bin/schemathesis
 
 scanners: $(STAMP) ## what scanners of pickles say of the corpus, for docs/scanners.md
 	mkdir -p benchmarks/results
@@ -87,5 +96,5 @@ zoo-lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf $(VENV) $(ZOO) .venv-lock .venv-scanners .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) $(ZOO) .venv-lock .venv-scanners .venv-schemathesis .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

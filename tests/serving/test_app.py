@@ -354,6 +354,16 @@ def test_examples_of_the_description_work_when_they_are_pasted(bundles: Bundles)
     with_client(scenario, bundles["echo"])
 
 
+def test_inputs_of_every_type_are_described(bundles: Bundles) -> None:
+    async def scenario(client: Client) -> None:
+        paths = (await client.ask("/openapi.json")).json["paths"]
+        schema = paths["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        kinds = {name: each["items"]["items"]["type"] for name, each in schema["properties"]["inputs"]["properties"].items()}
+        assert (kinds["bool"], kinds["uint8"], kinds["int16"], kinds["fp64"]) == ("boolean", "integer", "integer", "number")
+
+    with_client(scenario, bundles["mirror"])
+
+
 def test_while_models_are_loading_the_server_lives_and_is_not_ready(bundles: Bundles) -> None:
     async def scenario() -> None:
         async with started(create_app(bundles["echo"], settings=Settings(log="off"))) as client:

@@ -11,7 +11,8 @@ from pthway.errors import BundleRefused, UsageError
 from pthway.runtime.runner import Array, Runner, Settings
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
-ERRORS_ONLY = 3
+FATAL_ONLY = 4
+"""Errors are raised; it need not write them to the terminal as well, for every request that one sends."""
 
 
 def start(bundle: Bundle, program: Program, settings: Settings) -> Runner:
@@ -19,7 +20,7 @@ def start(bundle: Bundle, program: Program, settings: Settings) -> Runner:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = settings.threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = ERRORS_ONLY
+    options.log_severity_level = FATAL_ONLY
     # Threads that spin between two calls take processors from everybody else, and gain microseconds.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     session = _session(bundle.file(program.file or ""), options, _provider(settings.device))

@@ -197,6 +197,8 @@ def configure_log(settings: Settings) -> None:
     """Send the log to stderr, in the form that was chosen."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s" if settings.log == "json" else "%(asctime)s %(message)s"))
-    logger = logging.getLogger("pthway.serving")
-    logger.handlers, logger.propagate = [handler], False
-    logger.setLevel(logging.WARNING if settings.log == "off" else logging.INFO)
+    for name, level in (("pthway.serving", logging.WARNING if settings.log == "off" else logging.INFO), ("uvicorn", logging.ERROR)):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(level)
+    logging.getLogger("python_multipart").addHandler(logging.NullHandler())  # what it says of a form, the answer says
