@@ -1,6 +1,6 @@
 """Serves everything at once for a while, good requests and bad ones, and tells what grew: ``make soak``.
 
-Memory, descriptors and threads are taken after a fifth of the time and at its end; what grew beyond the bounds is a leak.
+Memory, descriptors and threads are taken each tenth of the time; what grew in its second half beyond the bounds is a leak.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from tests.serving import networks
 from tests.serving.servers import Server, descriptors, head, resident
 
 CLIENTS = 12
-MEMORY_GROWTH = 32 << 20
+MEMORY_GROWTH = 16 << 20
 """Bytes that the allocator may keep: fragments, not requests."""
 
 
@@ -96,15 +96,18 @@ def main() -> int:
             clients = [threading.Thread(target=client, args=(server, seed, begin + options.seconds, seen)) for seed in range(CLIENTS)]
             for each in clients:
                 each.start()
-            time.sleep(options.seconds / 5)
-            early = resident(pid), descriptors(pid), threads(pid)
+            taken: list[tuple[int, int, int]] = []
+            for part in range(1, 10):
+                time.sleep(max(0.0, begin + part * options.seconds / 10 - time.monotonic()))
+                taken.append((resident(pid), descriptors(pid), threads(pid)))
             for each in clients:
                 each.join()
-            late = resident(pid), descriptors(pid), threads(pid)
+            taken.append((resident(pid), descriptors(pid), threads(pid)))
             waiting = server.metric("pthway_in_flight")
     print(dict(seen))
-    for name, before, after in zip(("bytes of memory", "descriptors", "threads"), early, late, strict=True):
-        print(f"{name}: {before:,} → {after:,}")
+    for name, numbers in zip(("bytes of memory", "descriptors", "threads"), zip(*taken, strict=True), strict=True):
+        print(f"{name}: {' '.join(f'{number:,}' for number in numbers)}")
+    early, late = taken[4], taken[-1]
     grew = late[0] - early[0] > MEMORY_GROWTH or late[1] > early[1] or late[2] > early[2]
     return int(grew or waiting != 1 or seen.keys() != {"200"})
 
