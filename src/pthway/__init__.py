@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pthway.runtime import Session, open_session, verify
     from pthway.serving import Settings as ServerSettings
     from pthway.serving import create_app, serve
+    from pthway.tuning import tune
 
 __version__ = "0.1.0"
 
@@ -46,6 +47,7 @@ __all__ = [
     "open_session",
     "pack",
     "serve",
+    "tune",
     "verify",
     "wrap",
 ]
@@ -61,6 +63,7 @@ _HOMES = {
     "open_bundle": ("pthway.bundle", "open_bundle"),
     "open_session": ("pthway.runtime", "open_session"),
     "pack": ("pthway.export", "pack"),
+    "tune": ("pthway.tuning", "tune"),
     "verify": ("pthway.runtime", "verify"),
     "Checkpoint": ("pthway.checkpoint", "Checkpoint"),
     "ImagePreparation": ("pthway.data.prepare", "ImagePreparation"),

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pthway import _lazy
 from pthway.data.intake import require_names
 from pthway.data.preparation import ImagePreparation
-from pthway.data.prepare import prepare_image, read_input
 from pthway.errors import InputRefused
 from pthway.signature import Input
 
@@ -21,10 +21,10 @@ def named(x: Any, inputs: Sequence[Input], preparation: ImagePreparation) -> tup
     steps: tuple[str, ...] = ()
     shape = inputs[0].shape if inputs else None
     if isinstance(x, str | os.PathLike):
-        read = read_input(x, shape=shape, preparation=preparation)
+        read = _lazy.load("pthway.data.prepare:read_input")(x, shape=shape, preparation=preparation)
         x, steps = (read.arrays[""] if set(read.arrays) == {""} else read.arrays), read.steps
     elif _is_image(x):
-        x, steps = prepare_image(x, shape=shape, preparation=preparation)
+        x, steps = _lazy.load("pthway.data.prepare:prepare_image")(x, shape=shape, preparation=preparation)
     names = [wanted.name for wanted in inputs]
     if not isinstance(x, Mapping):
         if len(names) != 1:
