@@ -227,16 +227,3 @@ def picture() -> Network:
         lambda given: {"y": given["x"].mean(axis=(2, 3))},
         _normal([3, 8, 8]),
     )
-
-
-def wide(side: int = 4096) -> Network:
-    """A matrix of many megabytes."""
-    matrix = np.random.default_rng(2).normal(size=(side, side)).astype(np.float32)
-    return Network(
-        [helper.make_node("MatMul", ["x", "matrix"], ["y"])],
-        {"matrix": matrix},
-        [Input("x", ("batch", side), "float32")],
-        [Output("y", ("batch", side), "float32")],
-        lambda given: {"y": given["x"] @ matrix},
-        _normal([side]),
-    )

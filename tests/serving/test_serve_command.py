@@ -17,7 +17,7 @@ import pytest
 import pthway
 from pthway.errors import UsageError
 from tests.serving import networks
-from tests.serving.servers import Server, resident, until
+from tests.serving.servers import Server, until
 
 Bundles = dict[str, Path]
 Start = Callable[..., Server]
@@ -75,16 +75,6 @@ def test_the_numbers_of_all_workers_are_told_by_any_of_them(bundles: Bundles, st
         assert server.ask("/predict", {"inputs": [1]}).status == 200
     assert {server.metric("pthway_requests_total", model="echo", status="200") for _ in range(8)} == {30}
     assert server.metric("pthway_model", model="echo") == 1
-
-
-def test_workers_share_the_weights(tmp_path: Path, start: Start) -> None:
-    """The oracle is the kernel: what it shares out among processes that map the same pages."""
-    side = 4096
-    path = networks.write(tmp_path, networks.wide(side), name="wide", large=True)
-    size = side * side * 4
-    server = start(path, workers=3, batch=1, threads=1)
-    assert server.ask("/predict", {"inputs": np.zeros(side).tolist()}).status == 200
-    assert sum(resident(pid, "Pss") for pid in server.workers) < sum(resident(pid) for pid in server.workers) - 1.5 * size
 
 
 def test_a_weights_file_is_packed_and_served(start: Start, tmp_path: Path) -> None:
