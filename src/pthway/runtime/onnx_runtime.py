@@ -16,7 +16,7 @@ from pthway.runtime.runner import Array, Runner, Settings
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
 FATAL = 4
-"""Errors are raised as well as logged."""
+"""Errors are raised; they need not be written to the terminal as well, for every request that brings one."""
 
 
 def start(bundle: Bundle, program: Program, settings: Settings) -> Runner:

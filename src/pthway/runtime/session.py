@@ -21,6 +21,18 @@ from pthway.signature import Input, written
 PLAIN: Final = ImagePreparation()
 
 
+class Taken(NamedTuple):
+    """An input, ready to be run."""
+
+    arrays: Mapping[str, Array]
+    rows: int
+    """How many samples it holds."""
+    single: bool
+    """Whether it was one sample without a batch dimension."""
+    steps: tuple[str, ...]
+    """How it was read, in words."""
+
+
 class Quick(NamedTuple):
     """What an array has to be like to be given to the runtime as it is."""
 
@@ -87,6 +99,11 @@ class Session:
         answer = self._answer_at_once(x, self._quick)
         if answer is not None:
             return answer
+        taken = self.take(x, preparation=preparation)
+        return self.answer(self.run(taken.arrays), taken)
+
+    def take(self, x: Any, *, preparation: ImagePreparation | None = None) -> Taken:
+        """*x* as `run` wants it. Raises `InputRefused` for what does not fit the signature."""
         given, steps = named(x, self.signature.inputs, preparation or self.bundle.manifest.preparation or PLAIN)
         arrays: dict[str, Array] = {}
         singles: list[bool] = []
@@ -95,10 +112,12 @@ class Session:
             singles.append(single)
         counts = {wanted.name: arrays[wanted.name].shape[wanted.batch or 0] for wanted in self.signature.inputs}
         require_one_count(counts)
-        outputs = self.run(arrays)
-        count = next(iter(counts.values()), 1)
-        answers = {name: _counted(name, outputs[name], axis, count) for name, axis in self._batches.items() if axis is not None}
-        return Answer(answers, labels=self.bundle.manifest.labels, single=all(singles), steps=steps)
+        return Taken(arrays, next(iter(counts.values()), 1), all(singles), steps)
+
+    def answer(self, outputs: Mapping[str, Array], taken: Taken) -> Answer:
+        """What `run` gave, as an answer a sample. Raises `BatchLost` if it is not."""
+        answers = {name: _counted(name, outputs[name], axis, taken.rows) for name, axis in self._batches.items() if axis is not None}
+        return Answer(answers, labels=self.bundle.manifest.labels, single=taken.single, steps=taken.steps)
 
     def _answer_at_once(self, x: object, quick: Quick | None) -> Answer | None:
         """The answer to an array that is an input as it stands, microseconds after the runtime's own; None if anything is unusual."""
