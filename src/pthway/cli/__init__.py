@@ -9,6 +9,8 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
 from pthway import __version__, _lazy
+from pthway.cli.bundles import add_bundle_commands
+from pthway.cli.options import add_labels, add_network, positive
 from pthway.errors import ArchitectureNotFound, MissingDependency, PthwayError, UsageError
 
 NO = 1
@@ -29,13 +31,6 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away: Python would complain once more when it flushes
         sys.exit(0)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError("not positive")
-    return number
 
 
 def parser() -> ArgumentParser:
@@ -84,7 +79,7 @@ def parser() -> ArgumentParser:
     find.add_argument("file", type=Path, help="the weights file")
     find.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="where the Python files are")
     find.add_argument("--weights", metavar="NAME", help="which of several state dicts: ema, raw, or its path in the file")
-    find.add_argument("--top", type=_positive, default=5, metavar="N", help="how many classes to show")
+    find.add_argument("--top", type=positive, default=5, metavar="N", help="how many classes to show")
     find.add_argument("--load", action="store_true", help="import the class that fits, solve its arguments and load the weights")
     find.add_argument("--json", action="store_true", help="print the classes as JSON")
 
@@ -97,8 +92,8 @@ def parser() -> ArgumentParser:
     predict.set_defaults(run="pthway.cli.predict:run")
     predict.add_argument("file", type=Path, help="the weights file")
     predict.add_argument("inputs", nargs="+", metavar="INPUT", help=".npy, .npz, .csv, .json or an image; - is standard input")
-    _add_network(predict)
-    predict.add_argument("--labels", type=Path, metavar="FILE", help="a text file with the name of each class, a line each")
+    add_network(predict)
+    add_labels(predict)
     predict.add_argument("--resize", action="store_true", help="resize images to the size that the network takes")
     predict.add_argument("--mean", metavar="NUMBERS", help="mean of each channel of an image, such as 0.485,0.456,0.406")
     predict.add_argument("--std", metavar="NUMBERS", help="standard deviation of each channel of an image")
@@ -116,18 +111,13 @@ def parser() -> ArgumentParser:
     check = commands.add_parser("check", help="try a network with its weights: finite, the same twice, the same alone as in a batch")
     check.set_defaults(run="pthway.cli.check:run")
     check.add_argument("file", type=Path, help="the weights file")
-    _add_network(check)
+    add_network(check)
     check.add_argument("--input", metavar="FILE", help="a batch of inputs to try it on, as for predict; random ones without it")
     check.add_argument("--batch-size", action="append", type=int, default=[], metavar="N", help="a size that will be used; may be repeated")
     check.add_argument("--json", action="store_true", help="print the report as JSON")
 
+    add_bundle_commands(commands)
+
     demo = commands.add_parser("demo", help="the main job on a real file that comes with the package")
     demo.set_defaults(run="pthway.cli.demo:run")
     return root
-
-
-def _add_network(command: ArgumentParser) -> None:
-    """The options that say which network the weights belong to."""
-    command.add_argument("--arch", metavar="WHERE:NAME", help="the architecture: file.py:Name, package.module:Name or timm:NAME")
-    command.add_argument("--arg", action="append", default=[], metavar="NAME=VALUE", help="a constructor argument; the others are solved")
-    command.add_argument("--weights", metavar="NAME", help="which of several state dicts: ema, raw, or its path in the file")

@@ -15,7 +15,7 @@ SHOWN_COLUMNS = 8
 def run(options: Namespace) -> int:
     """Load the file into the architecture, predict every input, and print or write the answers."""
     preparation = _preparation(options.mean, options.std, resize=options.resize)
-    labels = _read_labels(options.labels)
+    labels = read_labels(options.labels)
     arguments = dict(map(argument, options.arg))
     model = _lazy.load("pthway.model:load", extra="torch")(options.file, options.arch, weights=options.weights, labels=labels, **arguments)
     batches: list[tuple[str, Any]] = []
@@ -104,7 +104,8 @@ def _preparation(mean: str | None, std: str | None, *, resize: bool) -> Any:
     return kind(mean=_numbers("--mean", mean), std=_numbers("--std", std), resize=resize)
 
 
-def _read_labels(path: Path | None) -> list[str] | None:
+def read_labels(path: Path | None) -> list[str] | None:
+    """The names of the classes, a line each; None without a file."""
     if path is None:
         return None
     try:

@@ -72,7 +72,7 @@ def pack(  # noqa: PLR0913  # what a bundle says, each by its name
     `NotWritten`; nothing is left behind then.
     """
     target = Path(path).expanduser()
-    card = card or Card(_name_of(target))
+    card = card or Card(name_of(target))
     _require_known(programs)
     referred = reference_of(model, example)
     progress("recording the answers of the network")
@@ -90,7 +90,8 @@ def pack(  # noqa: PLR0913  # what a bundle says, each by its name
     return open_bundle(target)
 
 
-def _name_of(target: Path) -> str:
+def name_of(target: Path) -> str:
+    """What a bundle at *target* is called unless it is told."""
     name = target.name.removesuffix(".zip").removesuffix(".bundle")
     kept = "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "-" for char in name).strip("._-")
     return kept or "model"
