@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pthway.bundle import Bundle, open_bundle
     from pthway.checkpoint import Checkpoint
     from pthway.checkpoint import open_checkpoint as open  # noqa: A004  # pthway.open, as in gzip.open
-    from pthway.data.prepare import ImagePreparation
+    from pthway.data.preparation import ColumnPreparation, ImagePreparation
     from pthway.data.reading import Reading
     from pthway.export import Card, pack
     from pthway.identification import identify
@@ -29,6 +29,7 @@ __all__ = [
     "Bundle",
     "Card",
     "Checkpoint",
+    "ColumnPreparation",
     "ImagePreparation",
     "Model",
     "PthwayError",
@@ -55,7 +56,8 @@ _HOMES = {
     "pack": ("pthway.export", "pack"),
     "verify": ("pthway.runtime", "verify"),
     "Checkpoint": ("pthway.checkpoint", "Checkpoint"),
-    "ImagePreparation": ("pthway.data.prepare", "ImagePreparation"),
+    "ColumnPreparation": ("pthway.data.preparation", "ColumnPreparation"),
+    "ImagePreparation": ("pthway.data.preparation", "ImagePreparation"),
     "Model": ("pthway.model", "Model"),
     "identify": ("pthway.identification", "identify"),
     "load": ("pthway.model", "load"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from pthway import __version__, _lazy
 from pthway.cli.bundles import add_bundle_commands
 from pthway.cli.options import add_labels, add_network, positive
+from pthway.cli.preparing import add_preparation, add_reading
 from pthway.errors import ArchitectureNotFound, MissingDependency, PthwayError, UsageError
 
 NO = 1
@@ -85,18 +86,18 @@ def parser() -> ArgumentParser:
 
     predict = commands.add_parser(
         "predict",
-        help="predict with the weights of a file in the network of a class",
+        help="predict with the weights of a file in the network of a class, or with a bundle",
         epilog="example:\n  pthway predict digits.pth --arch digitnet.py:DigitNet images/*.png",
         formatter_class=RawDescriptionHelpFormatter,
     )
     predict.set_defaults(run="pthway.cli.predict:run")
-    predict.add_argument("file", type=Path, help="the weights file")
+    predict.add_argument("file", type=Path, help="the weights file, or a bundle, which needs no --arch")
     predict.add_argument("inputs", nargs="+", metavar="INPUT", help=".npy, .npz, .csv, .json or an image; - is standard input")
     add_network(predict)
     add_labels(predict)
-    predict.add_argument("--resize", action="store_true", help="resize images to the size that the network takes")
-    predict.add_argument("--mean", metavar="NUMBERS", help="mean of each channel of an image, such as 0.485,0.456,0.406")
-    predict.add_argument("--std", metavar="NUMBERS", help="standard deviation of each channel of an image")
+    predict.add_argument("--runtime", metavar="NAME", help="of a bundle: the runtime to use; the fastest without this")
+    add_preparation(predict)
+    add_reading(predict)
     predict.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the answers: .npy, .npz, .csv or .jsonl")
     predict.add_argument("--json", action="store_true", help="print the answers as JSON")
 

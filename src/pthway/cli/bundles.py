@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pthway.cli.options import add_labels, add_network
+from pthway.cli.preparing import add_preparation, add_reading
 
 
 def add_bundle_commands(commands: Any) -> None:
@@ -32,6 +33,11 @@ def _add_pack(commands: Any) -> None:
     pack.add_argument("--model-version", default="1", metavar="TEXT", help="the version of the model")
     pack.add_argument("--description", default="", metavar="TEXT", help="what it is for")
     pack.add_argument("--licence", default="", metavar="TEXT", help="under which licence the weights may be used")
+    add_preparation(pack)
+    add_reading(pack)
+    own = pack.add_argument_group("functions of your own", "their source is packed, and run by predict")
+    own.add_argument("--before", metavar="FILE:NAME", help="is given the arrays by name, and returns those that the network takes")
+    own.add_argument("--after", metavar="FILE:NAME", help="is given the outputs by name, and returns those that are answered")
     pack.add_argument("--force", action="store_true", help="overwrite the bundle")
     pack.add_argument("--json", action="store_true", help="print the manifest as JSON")
 

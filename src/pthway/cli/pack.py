@@ -1,11 +1,11 @@
 """``pthway pack``: a weights file and its class to a bundle."""
 
 from argparse import Namespace
-from typing import Any
 
 from pthway import _lazy
 from pthway.cli import contents, screen
 from pthway.cli.predict import argument, read_labels
+from pthway.cli.preparing import preparation_of, reading_of
 
 
 def run(options: Namespace) -> int:
@@ -18,9 +18,13 @@ def run(options: Namespace) -> int:
         bundle = _lazy.load("pthway.export:pack", extra="torch")(
             model,
             options.output,
-            example=_example(options.example, model),
+            example=options.example,
             card=card,
             programs=options.program,
+            preparation=preparation_of(options),
+            reading=reading_of(options) or _lazy.load("pthway.data.reading:AUTO"),
+            before=options.before,
+            after=options.after,
             seed=options.seed,
             force=options.force,
             progress=_progress,
@@ -36,14 +40,6 @@ def run(options: Namespace) -> int:
 
 def _name(options: Namespace) -> str:
     return options.name or _lazy.load("pthway.export.packing:name_of")(options.output)  # type: ignore[no-any-return]
-
-
-def _example(path: str | None, model: Any) -> Any:
-    if path is None:
-        return None
-    inputs = model.signature.inputs
-    found = _lazy.load("pthway.data.prepare:read_input")(path, shape=inputs[0].shape if inputs else None)
-    return found.arrays[""] if set(found.arrays) == {""} else found.arrays
 
 
 def _progress(step: str) -> None:

@@ -14,16 +14,15 @@ import numpy.typing as npt
 from pthway.data.arrays import read_npy, read_npz
 from pthway.data.images import Shape, prepare_image, read_image
 from pthway.data.json_text import read_json
-from pthway.data.preparation import ImagePreparation
+from pthway.data.preparation import PLAIN_PREPARATION, ImagePreparation
 from pthway.data.source import Source, read_source
 from pthway.data.tables import read_table
 from pthway.errors import InputRefused
 
-__all__ = ["ImagePreparation", "Inputs", "prepare_image", "read_input"]
+__all__ = ["PLAIN_PREPARATION", "ImagePreparation", "Inputs", "prepare_image", "read_input"]
 
 Array = npt.NDArray[Any]
 
-PLAIN_PREPARATION: Final = ImagePreparation()
 IMAGES: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
 BMP_HEADERS: Final = frozenset({12, 40, 52, 56, 64, 108, 124})
 ZIPS: Final = (b"PK\x03\x04", b"PK\x05\x06")

@@ -2,23 +2,23 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, final
+from typing import Any, final
 
 import numpy as np
 
+from pthway import _lazy
 from pthway.bundle.environment import available_cores
 from pthway.bundle.folder import Bundle, open_bundle
 from pthway.bundle.manifest import Program, RuntimeName
-from pthway.data.given import named
-from pthway.data.intake import batch_shape, cast, numbers_of, require_one_count
-from pthway.data.preparation import ImagePreparation
+from pthway.data.given import read_given
+from pthway.data.intake import batch_shape, cast, numbers_of, require_names, require_one_count
+from pthway.data.preparation import PLAIN_PREPARATION, Preparation
 from pthway.data.present import Answer
+from pthway.data.reading import Reading
 from pthway.errors import BatchLost, Drift, InputRefused, MissingDependency, PthwayError, UsageError
 from pthway.runtime.runner import Array, Runner, Settings, start
 from pthway.runtime.verification import Depth, Verification, chosen, drift, verified
 from pthway.signature import Input, written
-
-PLAIN: Final = ImagePreparation()
 
 
 @final
@@ -42,6 +42,7 @@ class Session:
         self._dtypes = {each.name: np.dtype(each.dtype or "float32") for each in described.signature.inputs}
         program = chosen(described, self.runtime)[0]
         self._keeps_nan = program.keeps_nan
+        self._loaded: dict[str, Any] = {}
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs for a batch, by name, as the network gives them; nothing is converted.
@@ -53,14 +54,18 @@ class Session:
         except Exception as cause:
             raise _refused(self, inputs, cause) from cause
 
-    def predict(self, x: Any, *, preparation: ImagePreparation | None = None) -> Answer:
+    def predict(self, x: Any, *, preparation: Preparation | None = None, reading: Reading | None = None) -> Answer:
         """The answers of the network to *x*, one a sample, as `Model.predict` gives them.
 
         *x* is an array, a tensor, nested lists or a number, one sample or a batch; a mapping of these for several inputs; an image;
-        or the path of an image, a .npy, .npz, .csv or .json file. *preparation* replaces the bundle's own. Raises `InputRefused` for
-        what does not fit the signature, and `BatchLost` if there is not one answer a sample.
+        or the path of an image, a .npy, .npz, .csv or .json file. *preparation* and *reading* replace the bundle's own.
+        Functions that were packed with the network are imported when the first answer needs them. Raises `InputRefused` for what does
+        not fit the signature, `FunctionFailed` if such a function does, and `BatchLost` if there is not one answer a sample.
         """
-        given, steps = named(x, self.signature.inputs, preparation or self.bundle.manifest.preparation or PLAIN)
+        given, steps = read_given(x, self.signature.inputs, preparation or self.bundle.manifest.preparation or PLAIN_PREPARATION)
+        if "before" in self.bundle.manifest.functions:
+            given = self._function("before")(given)
+        require_names([*given], self._inputs, "Name the inputs so.")
         arrays: dict[str, Array] = {}
         singles: list[bool] = []
         for wanted in self.signature.inputs:
@@ -71,7 +76,17 @@ class Session:
         outputs = self.run(arrays)
         count = next(iter(counts.values()), 1)
         answers = {name: _counted(name, outputs[name], axis, count) for name, axis in self._batches.items() if axis is not None}
-        return Answer(answers, labels=self.bundle.manifest.labels, single=all(singles), steps=steps)
+        described = self.bundle.manifest
+        if "after" in described.functions:
+            after = self._function("after")
+            answers = {name: _counted(name, array, 0, count, after.reference) for name, array in after(answers).items()}
+        return Answer(answers, labels=described.labels, single=all(singles), steps=steps, reading=reading or described.reading)
+
+    def _function(self, role: str) -> Any:
+        """The packer's function, imported and compared with its record when it is first needed."""
+        if role not in self._loaded:
+            self._loaded[role] = _lazy.load("pthway.runtime.functions:load_function")(self.bundle, role)
+        return self._loaded[role]
 
     def _taken(self, value: object, wanted: Input) -> tuple[Array, bool]:
         numbers = numbers_of(value, wanted.name)
@@ -89,10 +104,10 @@ class Session:
         return f"<Session {self.bundle.manifest.name} {self.bundle.manifest.version} with {self.runtime}: {self.because}>"
 
 
-def _counted(name: str, array: Array, axis: int, count: int) -> Array:
+def _counted(name: str, array: Array, axis: int, count: int, who: str = "network") -> Array:
     if axis >= array.ndim or array.shape[axis] != count:
         raise BatchLost(
-            f"The network answers {count} samples with {name} of shape {written(array.shape)}.",
+            f"The {who} answers {count} samples with {name} of shape {written(array.shape)}.",
             "There has to be one answer a sample; for this input its forward pass folds samples together or apart.",
             "Give inputs of the size that it was trained on; what the program itself returns: session.run({…})",
         )
