@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pthway.checkpoint import open_checkpoint as open  # noqa: A004  # pthway.open, as in gzip.open
     from pthway.data.preparation import ColumnPreparation, ImagePreparation
     from pthway.data.reading import Reading
+    from pthway.evaluation import Evaluation, evaluate
     from pthway.export import Card, pack
     from pthway.identification import identify
     from pthway.model import Model, load, wrap
@@ -30,12 +31,14 @@ __all__ = [
     "Card",
     "Checkpoint",
     "ColumnPreparation",
+    "Evaluation",
     "ImagePreparation",
     "Model",
     "PthwayError",
     "Reading",
     "Session",
     "__version__",
+    "evaluate",
     "identify",
     "load",
     "open",
@@ -47,6 +50,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Evaluation": ("pthway.evaluation", "Evaluation"),
+    "evaluate": ("pthway.evaluation", "evaluate"),
     "Bundle": ("pthway.bundle", "Bundle"),
     "Card": ("pthway.export", "Card"),
     "Reading": ("pthway.data.reading", "Reading"),

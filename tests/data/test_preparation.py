@@ -36,7 +36,7 @@ def resize_and_center_crop(image, shorter, size):
     width, height = image.size
     longer = int(shorter * max(width, height) / min(width, height))
     image = image.resize((shorter, longer) if width <= height else (longer, shorter), Image.Resampling.BILINEAR)
-    left, top = int(round((image.width - size) / 2.0)), int(round((image.height - size) / 2.0))
+    left, top = round((image.width - size) / 2), round((image.height - size) / 2)
     return image.crop((left, top, left + size, top + size))
 
 

@@ -108,7 +108,7 @@ def test_functions_change_neither_the_golden_record_nor_what_run_gives(model, pa
 
 
 def test_a_function_may_take_another_shape_if_an_example_shows_it(model, source, tmp_path):
-    with pytest.raises(NotExportable, match="returns what the network does not take: .* best unknown"):
+    with pytest.raises(NotExportable, match=r"returns what the network does not take: .* best unknown"):
         pack(model, tmp_path, before=f"{source}:several")
     example = np.arange(24, dtype=np.float32).reshape(3, 2, 4)
     bundle = pack(model, tmp_path, before=f"{source}:fold", example=example[:, 0].reshape(1, 3, 4))

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 from typing import Any
 
-from pthway.cli.options import add_labels, add_network
+from pthway.cli.options import add_labels, add_network, positive
 from pthway.cli.preparing import add_preparation, add_reading
 
 
@@ -12,6 +12,7 @@ def add_bundle_commands(commands: Any) -> None:
     """Add every command of bundles to the parser's *commands*."""
     _add_pack(commands)
     _add_verify(commands)
+    _add_evaluate(commands)
 
 
 def _add_pack(commands: Any) -> None:
@@ -49,3 +50,22 @@ def _add_verify(commands: Any) -> None:
     verify.add_argument("--runtime", metavar="NAME", help="one runtime, or all: then one that is not installed counts as a failure")
     verify.add_argument("--threads", type=int, metavar="N", help="processors that one call may use; those that are available without it")
     verify.add_argument("--json", action="store_true", help="print the differences as JSON")
+
+
+def _add_evaluate(commands: Any) -> None:
+    evaluate: ArgumentParser = commands.add_parser(
+        "evaluate",
+        help="say how right a bundle is on data with known answers, alone or beside another",
+        epilog="example:\n  pthway evaluate digits.bundle photos/ --against older.bundle --plot digits.png",
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    evaluate.set_defaults(run="pthway.cli.evaluate:run")
+    evaluate.add_argument("bundle", type=Path, help="the folder or the .zip")
+    evaluate.add_argument("data", type=Path, metavar="DATA", help="a folder with a folder for each class, a .csv, or a .npz with labels")
+    evaluate.add_argument("--target", metavar="NAME", help="the column of a table, or the array, that holds the answers")
+    evaluate.add_argument("--runtime", metavar="NAME", help="the runtime to use; the fastest without this")
+    evaluate.add_argument("--against", type=Path, metavar="BUNDLE", help="another bundle, on the same samples")
+    evaluate.add_argument("--against-runtime", metavar="NAME", help="another runtime, of the other bundle or of the same")
+    evaluate.add_argument("--top", type=positive, metavar="K", help="count how often the right class is among so many; 5 without this")
+    evaluate.add_argument("--plot", type=Path, metavar="FILE", help="draw the figures: .png, .svg or .pdf")
+    evaluate.add_argument("--json", action="store_true", help="print the figures as JSON")

@@ -65,7 +65,10 @@ def read_input(
         arrays, form = read_json(text, source.name)
         return Inputs(arrays, (form,))
     table, form = read_table(text, source.name)
-    return _fold(table, form, shape)
+    folded = fold_columns(table, shape)
+    return Inputs(
+        {"": folded}, (form,) if folded is table else (form, f"{table.shape[1]} columns as {'×'.join(map(str, folded.shape[1:]))}")
+    )
 
 
 def _is_image(data: bytearray) -> bool:
@@ -101,10 +104,10 @@ def _unknown(source: Source) -> InputRefused:
     )
 
 
-def _fold(table: Array, form: str, shape: Shape | None) -> Inputs:
+def fold_columns(table: Array, shape: Shape | None) -> Array:
+    """*table* (rows, columns) with the columns folded to the sides of *shape* where they fill it exactly; else as it is."""
     sides = () if shape is None else shape[1:]
     fixed = tuple(side for side in sides if isinstance(side, int))
     if len(fixed) < 2 or len(fixed) != len(sides) or prod(fixed) != table.shape[1]:  # noqa: PLR2004  # one side needs no folding
-        return Inputs({"": table}, (form,))
-    folded = np.reshape(table, (len(table), *fixed))
-    return Inputs({"": folded}, (form, f"{table.shape[1]} columns as {'×'.join(map(str, fixed))}"))
+        return table
+    return np.reshape(table, (len(table), *fixed))

@@ -136,10 +136,21 @@ class Answer:
         rows = self.ranked(k)
         return rows[0] if len(rows) == 1 else rows
 
+    @property
+    def ranking(self) -> npt.NDArray[np.int64]:
+        """The indices of the classes from the most to the least probable, shape (samples, classes)."""
+        return np.argsort(-self._readable_scores().order, axis=1, kind="stable")
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether one class holds, so that the probabilities of a sample sum to one."""
+        classes = self._class_scores().order.shape[1]
+        return self._reading.kind != "sigmoid" or classes > max(self.array.size // max(len(self), 1), 1)
+
     def ranked(self, k: int) -> list[list[tuple[Label, float]]]:
         """Return, for each sample, its *k* most probable classes: `top` for code that takes any number of samples."""
         read = self._readable_scores()
-        best = np.argsort(-read.order, axis=1, kind="stable")[:, :k]
+        best = self.ranking[:, :k]
         chances = np.take_along_axis(read.probabilities, best, axis=1)
         return [
             [(self._name(index), chance) for index, chance in zip(indices, row, strict=True)]

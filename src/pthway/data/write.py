@@ -38,7 +38,7 @@ def write_answers(path: str | os.PathLike[str], names: Sequence[str], answer: An
         )
     if len(names) != len(answer):
         raise UsageError(f"{len(names)} names are given for {len(answer)} rows.", "Each row has the name of its input.", "Give one a row.")
-    _replace(target, write(names, answer))
+    replace_file(target, write(names, answer))
 
 
 def _npy(_names: Sequence[str], answer: Answer) -> bytes:
@@ -122,8 +122,8 @@ def _dump(line: dict[str, object], name: str) -> str:
 WRITERS: Final[dict[str, Callable[[Sequence[str], Answer], bytes]]] = {".npy": _npy, ".npz": _npz, ".csv": _csv, ".jsonl": _jsonl}
 
 
-def _replace(target: Path, data: bytes) -> None:
-    """Write beside the target, force it to the disk, rename: a reader sees the old file or the new one."""
+def replace_file(target: Path, data: bytes) -> None:
+    """Replace what stands at *target*. Write beside the target, force it to the disk, rename: a reader sees the old file or the new one."""
     draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         with draft.open("xb") as stream:
