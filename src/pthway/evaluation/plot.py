@@ -15,6 +15,10 @@ ENDINGS: Final = (".png", ".svg", ".pdf")
 NAMED_CLASSES: Final = 30
 """Up to so many classes are named along the confusion matrix."""
 INCHES: Final = 5
+SMALLEST_DOT: Final = 15
+LARGEST_DOT: Final = 250
+PLAIN: Final = {"parse_math": False}
+"""Labels are texts, not formulas."""
 
 
 def plot(evaluation: Evaluation, path: Path) -> None:
@@ -47,7 +51,7 @@ def _title(side: Side) -> str:
 
 
 def _confusion(axes: Any, side: Side, figures: Classification) -> None:
-    axes.set_title(f"{_title(side)}: {figures.accuracy:.1%} of {figures.samples:,}")
+    axes.set_title(f"{_title(side)}: {figures.accuracy:.1%} of {figures.samples:,}", **PLAIN)
     if figures.confusion is None:
         axes.hist([each.recall for each in figures.classes if each.samples], bins=20, range=(0, 1))
         axes.set(xlabel="recall", ylabel="classes")
@@ -57,8 +61,8 @@ def _confusion(axes: Any, side: Side, figures: Classification) -> None:
     axes.set(xlabel="answered", ylabel="true")
     if len(shares) <= NAMED_CLASSES:
         names = [each.label for each in figures.classes]
-        axes.set_xticks(range(len(names)), names, rotation=90)
-        axes.set_yticks(range(len(names)), names)
+        axes.set_xticks(range(len(names)), names, rotation=90, **PLAIN)
+        axes.set_yticks(range(len(names)), names, **PLAIN)
         for row, counts in enumerate(figures.confusion):
             for column, count in enumerate(counts):
                 if count:
@@ -68,12 +72,13 @@ def _confusion(axes: Any, side: Side, figures: Classification) -> None:
 def _reliability(axes: Any, figures: Classification) -> None:
     axes.set_title(f"reliability: calibration error {figures.calibration_error:.3f}")
     axes.plot([0, 1], [0, 1], linestyle=":", color="grey")
-    axes.plot([each.confidence for each in figures.reliability], [each.accuracy for each in figures.reliability], marker="o")
-    axes.set(xlabel="probability of the answer", ylabel="how many are right", xlim=(0, 1), ylim=(0, 1))
+    sizes = [SMALLEST_DOT + LARGEST_DOT * each.samples / figures.samples for each in figures.reliability]
+    axes.scatter([each.confidence for each in figures.reliability], [each.accuracy for each in figures.reliability], s=sizes, clip_on=False)
+    axes.set(xlabel="probability of the answer (larger: more samples)", ylabel="how many are right", xlim=(0, 1), ylim=(0, 1))
 
 
 def _values(axes: Any, side: Side, figures: Regression) -> None:
-    axes.set_title(f"{_title(side)}: mean absolute error {figures.mean_absolute_error:.4g}")
+    axes.set_title(f"{_title(side)}: mean absolute error {figures.mean_absolute_error:.4g}", **PLAIN)
     axes.scatter(*zip(*figures.points, strict=True), s=8)
     ends = [min(map(min, figures.points)), max(map(max, figures.points))]
     axes.plot(ends, ends, linestyle=":", color="grey")
