@@ -6,13 +6,24 @@ ZOO := .venv-zoo
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-from-lock
 
-.PHONY: demo test lint types format bench fuzz scanners lock clean zoo-env zoo-index zoo-lock test-zoo
+.PHONY: demo test test-minimal lint types format bench fuzz scanners lock clean zoo-env zoo-index zoo-lock test-zoo
 
 demo: $(STAMP) ## the main job on a real file: inspect, match, predict, accuracy
 	$(BIN)/pthway demo
 
 test: $(STAMP) ## every test
 	$(BIN)/python -m pytest -q
+
+# What a machine needs that only runs bundles; the releases are those of the lock.
+MINIMAL := .venv-minimal
+PRODUCTION := numpy onnxruntime msgspec safetensors
+
+test-minimal: $(STAMP) ## a bundle in an environment without torch
+	test -x $(MINIMAL)/bin/python || $(PYTHON) -m venv $(MINIMAL)
+	$(MINIMAL)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  $(foreach name,$(PRODUCTION),$(shell grep '^$(name)==' requirements.lock))
+	PYTHONPATH=src $(BIN)/python -W ignore tests/minimal/run.py pack $(MINIMAL)
+	PYTHONPATH=src $(MINIMAL)/bin/python tests/minimal/run.py answer $(MINIMAL)
 
 lint: $(STAMP) types ## style, types, and the arrows between rooms
 	$(BIN)/ruff check .
@@ -75,8 +86,9 @@ $(ZOO)/.installed-from-lock: requirements-zoo.lock
 test-zoo: zoo-env ## the real networks of torchvision, timm and transformers
 	PYTHONPATH=src $(ZOO)/bin/python -m pytest -q tests/zoo
 
-zoo-index: zoo-env ## the index of networks, from the installed releases; an hour
+zoo-index: zoo-env ## the indices of networks, from the installed releases; an hour and a half
 	PYTHONPATH=src $(ZOO)/bin/python -W ignore tools/zoo_index.py
+	PYTHONPATH=src $(ZOO)/bin/python -W ignore tools/zoo_transformers.py
 
 zoo-lock:
 	rm -rf .venv-lock
@@ -87,5 +99,5 @@ zoo-lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf $(VENV) $(ZOO) .venv-lock .venv-scanners .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) $(ZOO) $(MINIMAL) .venv-lock .venv-scanners .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

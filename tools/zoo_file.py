@@ -1,8 +1,6 @@
 """Writes the index of networks in the layout that `pthway.architecture.zoo.index` describes and reads."""
 
-import json
 import lzma
-import zlib
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -10,8 +8,9 @@ from typing import Final
 
 from zoo_survey import Surveyed
 
-from pthway.architecture.zoo.index import MAGIC, NUMBERS, SKETCH, VERSION, line_hash, names_hash
+from pthway.architecture.zoo.index import FORM, SKETCH, line_hash, names_hash
 from pthway.architecture.zoo.lookup import tree_hash
+from pthway.architecture.zoo.packed import BETWEEN
 from pthway.architecture.zoo.sizes import is_open, written
 
 PAGE: Final = 160_000
@@ -44,7 +43,7 @@ def encoded(
     sketched = [number for number, row in enumerate(rows) if "num_classes" not in row.arguments]
     lines = _sketch((number, _constant(rows[number])) for number in sketched)
     names = _sketch((block, rows[members[0]].shapes) for block, members in enumerate(blocks.values()) if set(members) & set(sketched))
-    packed = _pages([_text([rows[number] for number in members]) for members in blocks.values()])
+    packed = paged([_text([rows[number] for number in members]) for members in blocks.values()])
     head = {
         "libraries": libraries,
         "rows": listed,
@@ -53,11 +52,9 @@ def encoded(
         "sketches": [len(lines), len(names)],
         "pages": [(len(page), count) for page, count in packed],
     }
-    packed_head = zlib.compress(json.dumps(head, separators=(",", ":"), sort_keys=True).encode(), 9)
     hashes = sorted((names_hash(members), block) for block, members in enumerate(blocks))
-    arrays = [*_arrays("Q", hashes), *_arrays("I", lines), *_arrays("I", names)]
-    body = b"".join([packed_head, *arrays, *(page for page, _ in packed)])
-    return MAGIC + NUMBERS.pack(VERSION, zlib.crc32(body), len(packed_head)) + body
+    columns = [*owned("Q", hashes), *owned("I", lines), *owned("I", names)]
+    return FORM.packed(head, columns, [page for page, _ in packed])
 
 
 def _constant(row: Surveyed) -> list[str]:
@@ -71,17 +68,11 @@ def _sketch(owned: Iterable[tuple[int, Iterable[str]]]) -> list[tuple[int, int]]
     return sorted(pairs)
 
 
-def _arrays(kind: str, pairs: Sequence[tuple[int, int]]) -> list[bytes]:
+def owned(kind: str, pairs: Sequence[tuple[int, int]]) -> list["array[int]"]:
+    """Return two arrays: hashes, sorted, and beside each the number that it leads to."""
     if any(a > b for a, b in pairwise(pairs)):
         raise ValueError("hashes are looked up by bisection")
-    return [_little(array(kind, (value for value, _ in pairs))), _little(array("H", (owner for _, owner in pairs)))]
-
-
-def _little(values: "array[int]") -> bytes:
-    import_order = array("H", [1]).tobytes()
-    if import_order == b"\0\1":
-        values.byteswap()
-    return values.tobytes()
+    return [array(kind, (value for value, _ in pairs)), array("H", (owner for _, owner in pairs))]
 
 
 def _text(members: Sequence[Surveyed]) -> str:
@@ -90,12 +81,14 @@ def _text(members: Sequence[Surveyed]) -> str:
     return "\n".join(names) + "\n\n" + "\n".join(shapes)
 
 
-def _pages(
-    texts: Sequence[str], pack: Callable[[bytes], bytes] = lambda data: lzma.compress(data, lzma.FORMAT_XZ, lzma.CHECK_NONE, 9)
+def paged(
+    texts: Sequence[str],
+    pack: Callable[[bytes], bytes] = lambda data: lzma.compress(data, lzma.FORMAT_XZ, lzma.CHECK_NONE, 9),
 ) -> list[tuple[bytes, int]]:
+    """Return the texts, packed some together, each page with how many it holds."""
     pages: list[list[str]] = []
     for text in texts:
         if not pages or sum(map(len, pages[-1])) + len(text) > PAGE:
             pages.append([])
         pages[-1].append(text)
-    return [(pack("\n\n\n".join(page).encode()), len(page)) for page in pages]
+    return [(pack(BETWEEN.join(page).encode()), len(page)) for page in pages]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pthway.identification import identify
     from pthway.model import Model, load, wrap
     from pthway.runtime import Session, open_session, verify
+    from pthway.tuning import tune
 
 __version__ = "0.1.0"
 
@@ -45,6 +46,7 @@ __all__ = [
     "open_bundle",
     "open_session",
     "pack",
+    "tune",
     "verify",
     "wrap",
 ]
@@ -59,6 +61,7 @@ _HOMES = {
     "open_bundle": ("pthway.bundle", "open_bundle"),
     "open_session": ("pthway.runtime", "open_session"),
     "pack": ("pthway.export", "pack"),
+    "tune": ("pthway.tuning", "tune"),
     "verify": ("pthway.runtime", "verify"),
     "Checkpoint": ("pthway.checkpoint", "Checkpoint"),
     "ColumnPreparation": ("pthway.data.preparation", "ColumnPreparation"),

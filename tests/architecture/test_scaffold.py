@@ -17,11 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from pthway.architecture.scaffold import program
-from pthway.architecture.scaffold.program import modules_of
 from pthway.architecture.scaffold.scaffold import MAX_TEXT, Source, scaffold
 from pthway.architecture.scaffold.settings import LARGEST, Settings
 from pthway.architecture.scaffold.told import MAX_LEVELS, Held, Told
+from pthway.architecture.scaffold.torchscript import modules
+from pthway.architecture.scaffold.torchscript.modules import modules_of
+from pthway.architecture.scaffold.torchscript.program import parse
 from pthway.architecture.scaffold.verify import verify
 from pthway.architecture.scaffold.write import Written
 from pthway.checkpoint import open_checkpoint
@@ -237,21 +238,6 @@ def test_a_pickled_chain_gives_the_same_numbers_to_the_last_bit(tmp_path: Path) 
     assert found.forward == "complete" and torch.equal(made(x), chain.eval()(x))
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated.*:DeprecationWarning")
-@pytest.mark.parametrize("compile_", [torch.jit.script, lambda module: torch.jit.trace(module, torch.zeros(1, 3, 9, 9))])
-def test_a_scripted_chain_is_complete_and_a_traced_one_says_what_is_open(compile_: Callable[[nn.Module], Any], tmp_path: Path) -> None:
-    chain = nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8, eps=1e-2), nn.ReLU(), nn.Flatten(), nn.Linear(128, 10)).eval()
-    compile_(chain).save(tmp_path / "model.pth")
-    found = written(tmp_path / "model.pth")
-    made = instance(found.text)
-    made.load_state_dict(chain.state_dict(), strict=True)
-    if found.forward == "complete":
-        x = torch.randn(2, 3, 9, 9)
-        assert torch.equal(made(x), chain(x))
-    else:
-        assert {"stride", "padding", "eps"} <= found.guesses.keys() and found.unknown == 1
-
-
 def test_a_custom_class_runs_in_the_order_of_the_file_and_warns_that_it_is_a_guess(tmp_path: Path) -> None:
     found, module = loaded(networks.Pooled(28, 4).state_dict(), tmp_path)
     assert found.forward == "guessed" and found.guesses["order"] == 1
@@ -458,8 +444,10 @@ def test_a_large_index_makes_no_large_list() -> None:
 
 def test_a_program_whose_classes_hold_each_other_is_given_up() -> None:
     text = "class A(Module):\n  x : __torch__.A\n  y : __torch__.A\nclass B(Module):\n  a : __torch__.A\n"
-    assert modules_of({"code/__torch__.py": text}, {"w": _Spec((2,))}) is not None  # the root holds the tensor, and the tree has an end
-    assert modules_of({"code/__torch__.py": text}, {"q.w": _Spec((2,))}) is None
+    program = parse({"code/__torch__.py": text})
+    assert program is not None
+    assert modules_of(program, {"w": _Spec((2,))}) is not None  # the root holds the tensor, and the tree has an end
+    assert modules_of(program, {"q.w": _Spec((2,))}) is None
 
 
 def test_a_class_that_does_not_fit_is_not_kept() -> None:
@@ -513,11 +501,13 @@ def test_a_layer_has_up_to_1024_tensors(layers: int, one: bool) -> None:
     assert ("nn.LSTM(1, 1, 256)" in scaffold(told, Source("model.pth", "model.py")).text) == one
 
 
-@pytest.mark.parametrize(("modules", "known"), [(3, True), (2, False)])
-def test_the_tree_of_a_program_is_followed_to_a_limit(modules: int, known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(program, "MAX_MODULES", modules)
+@pytest.mark.parametrize(("limit", "known"), [(3, True), (2, False)])
+def test_the_tree_of_a_program_is_followed_to_a_limit(limit: int, known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modules, "MAX_MODULES", limit)
     text = "class Net(Module):\n  a : __torch__.A\n  b : __torch__.A\nclass A(Module):\n  __buffers__ = []\n"
-    held = modules_of({"code/__torch__.py": text}, {"b.w": _Spec((2,))})
+    program = parse({"code/__torch__.py": text})
+    assert program is not None
+    held = modules_of(program, {"b.w": _Spec((2,))})
     assert (list(held or ()) == ["", "a", "b"]) == known
 
 

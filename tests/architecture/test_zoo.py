@@ -2,7 +2,6 @@
 
 import struct
 from collections.abc import Mapping
-from importlib.resources import files
 
 import pytest
 import torch
@@ -12,9 +11,10 @@ from torch import nn
 
 from pthway.architecture.build import shapes
 from pthway.architecture.difference import Shape
-from pthway.architecture.zoo.index import FILE, MAGIC, NUMBERS, SKETCH, VERSION, Index, line_hash, names_hash, the_index
+from pthway.architecture.zoo.index import FORM, SKETCH, Index, line_hash, names_hash, the_index
 from pthway.architecture.zoo.lookup import exact, tree_hash
 from pthway.architecture.zoo.nearest import LARGEST, nearest
+from pthway.architecture.zoo.packed import NUMBERS
 from pthway.architecture.zoo.sizes import at, is_open, solved, written
 from pthway.architecture.zoo.words import differences, separations
 from pthway.errors import CorruptFile
@@ -177,7 +177,7 @@ def test_a_hundred_thousand_names_are_refused_by_number() -> None:
 
 
 def data() -> bytes:
-    return (files("pthway.architecture.zoo") / FILE).read_bytes()
+    return FORM.read()
 
 
 def test_the_index_is_small() -> None:
@@ -221,15 +221,15 @@ def test_a_damaged_index_is_refused() -> None:
     with pytest.raises(CorruptFile, match="another checksum"):
         Index(data()[:-1])
     with pytest.raises(CorruptFile, match="does not begin as an index does"):
-        Index(data()[: len(MAGIC)])
+        Index(data()[: len(FORM.magic)])
 
 
 def test_an_index_of_another_version_is_refused() -> None:
     other = bytearray(data())
-    struct.pack_into("<I", other, len(MAGIC), VERSION + 1)
-    with pytest.raises(CorruptFile, match=f"of version {VERSION + 1}, and this pthway reads version {VERSION}"):
+    struct.pack_into("<I", other, len(FORM.magic), FORM.version + 1)
+    with pytest.raises(CorruptFile, match=f"of version {FORM.version + 1}, and this pthway reads version {FORM.version}"):
         Index(bytes(other))
-    assert NUMBERS.unpack_from(data(), len(MAGIC))[0] == VERSION
+    assert NUMBERS.unpack_from(data(), len(FORM.magic))[0] == FORM.version
 
 
 def test_a_sketch_is_the_lines_with_the_smallest_hashes() -> None:

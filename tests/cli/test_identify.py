@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.architecture.bert import bert
 from tests.architecture.residual import Residual, resnet50
 from tests.cli.test_command_line import pthway_command
 
@@ -74,9 +75,40 @@ def test_names_from_the_file_are_escaped(tmp_path: Path) -> None:
     assert done.returncode == 1 and "\x1b" not in done.stdout and r"\x1b[31mred" in done.stdout
 
 
-def test_the_wheel_holds_the_index(tmp_path: Path) -> None:
+def written(path: Path, prefix: str = "") -> Path:
+    sizes = {"hidden": 32, "layers": 2, "vocabulary": 99, "inner": 64}
+    torch.save({prefix + name: torch.zeros(each.shape) for name, each in bert(**sizes, labels=3).items()}, path)  # type: ignore[arg-type]
+    return path
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_identify_names_a_class_of_transformers_with_its_settings_and_what_is_open(tmp_path: Path, prefix: str) -> None:
+    done = pthway_command("identify", str(written(tmp_path / "m.pth", prefix)))
+    assert done.returncode == 0 and done.stderr == ""
+    assert "transformers:BertForSequenceClassification" in done.stdout
+    told = {line[:11].strip(): line[12:] for line in done.stdout.splitlines()}
+    assert {"num_hidden_layers=2", "hidden_size=32", "vocab_size=99", "num_labels=3"} <= set(told["settings"].split(", "))
+    assert "num_attention_heads=12" in told["open"] and "config.json" in told["next"]
+
+
+def test_identify_gives_the_settings_of_a_class_as_json(tmp_path: Path) -> None:
+    found = json.loads(pthway_command("identify", str(written(tmp_path / "m.pth")), "--json").stdout)
+    (first, *_) = found["classes"]
+    assert "transformers:BertForSequenceClassification" in first["names"] and first["settings"]["num_labels"] == 3
+    assert first["open"]["num_attention_heads"] == 12 and found["certain"] is False and "transformers" in found["index"]
+
+
+def test_identify_imports_nothing_for_a_class_of_transformers(tmp_path: Path) -> None:
+    probe = f"import sys; sys.argv = ['pthway', 'identify', {str(written(tmp_path / 'm.pth'))!r}]\nfrom pthway.cli import main\n"
+    probe += "try:\n    main()\nfinally:\n    assert not {'torch', 'numpy', 'rich', 'transformers'} & set(sys.modules)"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "transformers:BertForSequenceClassification" in done.stdout
+
+
+def test_the_wheel_holds_the_indices(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
-    packed = zipfile.ZipFile(wheel).read("pthway/architecture/zoo/index.bin")
-    assert packed == (ROOT / "src" / "pthway" / "architecture" / "zoo" / "index.bin").read_bytes()
+    for name in ("index.bin", "transformers.bin"):
+        packed = zipfile.ZipFile(wheel).read(f"pthway/architecture/zoo/{name}")
+        assert packed == (ROOT / "src" / "pthway" / "architecture" / "zoo" / name).read_bytes()

@@ -23,7 +23,9 @@ def pthway_command(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def options(file: Path, output: Path, **changed: object) -> Namespace:
-    return Namespace(**{"file": file, "output": output, "force": False, "weights": None, "json": False, **changed})
+    return Namespace(
+        **{"file": file, "output": output, "force": False, "weights": None, "json": False, "activation": None, "set": [], **changed}
+    )
 
 
 def test_scaffold_writes_a_class_that_pthway_loads_with_the_weights(tmp_path: Path) -> None:
@@ -75,7 +77,8 @@ from argparse import Namespace
 from pathlib import Path
 from pthway.cli import scaffold
 scaffold.find_spec = lambda _: None
-scaffold.run(Namespace(file=Path({str(DIGITS)!r}), output=Path({str(tmp_path / "model.py")!r}), force=False, weights=None, json=False))
+more = dict(force=False, weights=None, json=False, activation=None, set=[])
+scaffold.run(Namespace(file=Path({str(DIGITS)!r}), output=Path({str(tmp_path / "model.py")!r}), **more))
 assert not {{"torch", "numpy", "rich"}} & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)

@@ -1,5 +1,6 @@
 """TorchScript archives: the oracle is ``torch.jit.load(path).state_dict()``."""
 
+from enum import Enum
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,26 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # torch says that TorchScript is old; its files remain
     pytest.mark.filterwarnings("ignore::FutureWarning"),
 ]
+
+
+class Layout(Enum):
+    FIRST = "first"
+    LAST = "last"
+
+
+class Arranged(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.layout = nn.Linear(2, 2), Layout.LAST
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(x) if self.layout == Layout.LAST else x
+
+
+def test_a_module_that_holds_a_member_of_an_enumeration_is_read(tmp_path: Path) -> None:
+    torch.jit.save(torch.jit.script(Arranged()), tmp_path / "model.pt")
+    checkpoint = open_checkpoint(tmp_path / "model.pt")
+    assert list(checkpoint) == ["linear.weight", "linear.bias"] and checkpoint.safety.verdict is Verdict.DESCRIPTIVE
 
 
 class Block(nn.Module):

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, spectral_norm, weight_norm
 
+import pthway
 from pthway.architecture.build import build
 from pthway.architecture.match import Architecture
 from pthway.errors import Mismatch
@@ -343,3 +345,32 @@ def test_a_class_that_overrides_load_state_dict_as_it_once_was_loads() -> None:
     network = on_meta(lambda: Old(3, 2))
     put_into(network, source.state_dict())
     assert torch.equal(network.weight, source.weight)
+
+
+class Versioned(nn.Linear):
+    """Asks for the version of its weights, as torchvision's MNASNet does."""
+
+    _version = 2
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, local_metadata: dict[str, Any], *rest: Any) -> None:
+        if local_metadata.get("version") != 2:
+            raise ValueError(f"version should be set to 2 instead of {local_metadata.get('version')}")
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
+
+
+def test_a_class_that_asks_for_a_version_that_the_file_lacks_is_a_mismatch_with_the_way_to_note_it(tmp_path: Path) -> None:
+    network, path = Versioned(2, 3), tmp_path / "m.pth"
+    torch.save(dict(network.state_dict()), path)
+    with pytest.raises(Mismatch, match=r"version should be set to 2 instead of None\. The file does not note") as raised:
+        pthway.load(path, partial(Versioned, 2, 3))
+    noted = raised.value.fix.partition(": ")[2].replace("Versioned(…)", "Versioned(2, 3)")
+    exec(noted, {"OrderedDict": OrderedDict, "torch": torch, "path": path, "Versioned": Versioned})
+    assert torch.equal(pthway.load(path, partial(Versioned, 2, 3)).module.weight, network.weight)
+
+
+def test_a_class_that_refuses_a_version_that_the_file_notes_is_a_mismatch_too() -> None:
+    state = Versioned(2, 3).state_dict()
+    state._metadata[""]["version"] = 1  # type: ignore[attr-defined]
+    with pytest.raises(Mismatch, match=r"version should be set to 2 instead of 1\.$|instead of 1\.\n") as raised:
+        assemble(on_meta(lambda: Versioned(2, 3)), dict(state), state._metadata)  # type: ignore[attr-defined]
+    assert "_metadata" not in str(raised.value)

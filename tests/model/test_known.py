@@ -24,8 +24,11 @@ from pthway.errors import (
     Mismatch,
     MissingDependency,
     NotWeights,
+    UnsolvedArguments,
+    UsageError,
     WholeModule,
 )
+from tests.architecture.bert import bert
 from tests.architecture.residual import Residual, resnet34, resnet50
 
 BUILDERS = {"resnet18": Residual, "resnet34": resnet34, "resnet50": resnet50}
@@ -232,3 +235,98 @@ def test_a_configuration_beside_other_files_does_not_count(tmp_path: Path) -> No
     folder = configured(tmp_path, {"architecture": "nothing"})
     saved(resnet34(), folder / "flowers.pth")
     assert pthway.load(folder / "flowers.pth").report.match.architecture.name == "timm:resnet34"
+
+
+# --- a class of transformers without its configuration ----------------------------------------------------------------
+
+BERT = "transformers:BertForSequenceClassification"
+
+
+class Configuration:
+    """A stand-in for ``BertConfig``: takes any setting, as the library's do."""
+
+    def __init__(self, **settings: Any) -> None:
+        vars(self).update({"hidden_size": 768, "num_attention_heads": 12} | settings)
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+class Pretrained(nn.Module):
+    """A stand-in for ``PreTrainedModel``."""
+
+    config_class = Configuration
+
+
+class Encoder(Pretrained):
+    """The weights of BERT, and the number of heads, which is not among them."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.config = config
+        sizes = {"hidden": "hidden_size", "layers": "num_hidden_layers", "vocabulary": "vocab_size", "inner": "intermediate_size"}
+        for name, shape in bert(**{key: getattr(config, value) for key, value in sizes.items()}, labels=config.num_labels).items():
+            owner, *path = self, *name.split(".")[:-1]
+            for part in path:
+                if part not in owner._modules:
+                    owner.add_module(part, nn.Module())
+                owner = owner.get_submodule(part)
+            owner.register_parameter(name.rpartition(".")[2], nn.Parameter(torch.zeros(shape.shape)))
+
+
+@pytest.fixture
+def transformers(no_library: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("transformers")
+    vars(module).update(PreTrainedModel=Pretrained, BertForSequenceClassification=Encoder)
+    monkeypatch.setitem(sys.modules, "transformers", module)
+    monkeypatch.setattr(hugging_face, "find_spec", lambda _: None)
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    torch.save(
+        {name: torch.rand(each.shape) for name, each in bert(hidden=32, layers=2, vocabulary=99, inner=64, labels=3).items()},
+        tmp_path / "bert.pth",
+    )
+    return tmp_path / "bert.pth"
+
+
+def test_a_class_whose_settings_the_weights_do_not_show_is_not_loaded_as_if_they_did(weights: Path) -> None:
+    with pytest.raises(ArchitectureNotFound, match=f"has the weights of .*{BERT}") as raised:
+        pthway.load(weights)
+    assert "hidden_size=32" in raised.value.why and "num_attention_heads=12" in raised.value.why
+    assert "config.json" in raised.value.fix and "num_attention_heads=12" in raised.value.fix
+
+
+@pytest.mark.usefixtures("transformers")
+def test_the_line_that_the_error_proposes_loads_the_class_with_the_settings_that_the_weights_show(weights: Path) -> None:
+    with pytest.raises(UnsolvedArguments, match=r"settings of transformers:BertForSequenceClassification have to be passed") as raised:
+        pthway.load(weights, BERT, num_attention_heads=4)
+    call = raised.value.fix.partition("pass them: ")[2]
+    assert "num_attention_heads=4" in call
+    model = eval(call, {"pthway": pthway, "path": weights})
+    assert (model.module.config.hidden_size, model.module.config.num_hidden_layers, model.module.config.num_attention_heads) == (32, 2, 4)
+    assert str(model.arguments["num_labels"]) == "num_labels=3  solved: classifier.weight is [3, 32]: dimension 0: num_labels"
+    assert torch.equal(model.module.classifier.weight, torch.load(weights)["classifier.weight"])
+
+
+@pytest.mark.usefixtures("transformers")
+def test_a_setting_that_the_configuration_does_not_have_is_refused(weights: Path) -> None:
+    with pytest.raises(UsageError, match="no setting 'num_atention_heads'") as raised:
+        pthway.load(weights, BERT, num_atention_heads=4)
+    assert "num_attention_heads" in raised.value.fix
+
+
+@pytest.mark.usefixtures("transformers")
+@pytest.mark.parametrize("name", ["BertForSequenceClasification", "PreTrainedConfig", "no name"])
+def test_only_a_network_of_transformers_is_a_class_of_it(weights: Path, name: str) -> None:
+    with pytest.raises(ArchitectureNotFound, match=f"transformers has no network named '{name}'"):
+        pthway.load(weights, f"transformers:{name}")
+
+
+@pytest.mark.usefixtures("no_library")
+def test_the_class_is_recognised_without_the_library_and_needs_it_to_be_built(weights: Path) -> None:
+    with pytest.raises(MissingDependency, match="transformers is not installed"):
+        pthway.load(weights, BERT)
+    with pytest.raises(Mismatch, match=f"these are the weights of .*{BERT}"):
+        pthway.load(weights, Residual)

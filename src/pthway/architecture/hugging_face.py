@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pthway import _lazy
 from pthway.architecture.match import Architecture
-from pthway.architecture.zoo.library import zoo_architecture
+from pthway.architecture.zoo.library import transformers_class, zoo_architecture
 from pthway.errors import ArchitectureNotFound, CorruptFile, NotWeights
 
 CONFIG: Final = "config.json"
@@ -72,8 +72,8 @@ def _of_timm(config: Mapping[str, Any]) -> Configured | None:
 def _of_transformers(path: Path, name: str, config: Mapping[str, Any]) -> Configured:
     transformers = _lazy.load("transformers")
     kinds, kind = transformers.CONFIG_MAPPING, config["model_type"]
-    built = getattr(transformers, name, None) if name.isidentifier() else None
-    if kind not in kinds or not isinstance(built, type) or not issubclass(built, transformers.PreTrainedModel):
+    built = transformers_class(name)
+    if kind not in kinds or built is None:
         own = (
             "Its own code (auto_map) is not run: nothing in a folder of weights is executed."
             if "auto_map" in config
@@ -90,16 +90,18 @@ def _of_transformers(path: Path, name: str, config: Mapping[str, Any]) -> Config
         return built(copy.deepcopy(settings))
 
     architecture = Architecture(f"transformers:{name}", build, None)
-    return Configured(architecture, {}, _renaming(architecture) if find_spec("transformers.conversion_mapping") else _as_it_is)
+    return Configured(architecture, {}, renaming(architecture, {}))
 
 
 def _as_it_is(name: str) -> str:
     return name
 
 
-def _renaming(architecture: Architecture) -> Callable[[str], str]:
+def renaming(architecture: Architecture, arguments: Mapping[str, object]) -> Callable[[str], str]:
     """Return the renaming that transformers itself applies when it loads (release 5); what it merges or splits is left."""
-    module = _lazy.load("pthway.architecture.build:build")(architecture, {}).module
+    if not find_spec("transformers.conversion_mapping"):
+        return _as_it_is
+    module = _lazy.load("pthway.architecture.build:build")(architecture, arguments).module
     rename, kind = (
         _lazy.load("transformers.core_model_loading:rename_source_key"),
         _lazy.load("transformers.core_model_loading:WeightRenaming"),

@@ -6,6 +6,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
+from pthway.bundle.inside import is_inside
 from pthway.errors import BundleRefused
 
 MAX_FILES: Final = 10_000
@@ -40,13 +41,6 @@ def unpack(path: Path, folder: Path) -> None:
         raise BundleRefused(
             f"{path} is no .zip file that can be unpacked: {cause}.", "A bundle is a folder, or the .zip of one.", "Copy the file again"
         ) from cause
-
-
-def is_inside(name: str) -> bool:
-    """Whether *name* is the path of a file inside of a folder, on any system."""
-    parts = PurePosixPath(name).parts
-    plain = name == "/".join(parts) and not any(char in name for char in "\\:\0") and name.isprintable()
-    return plain and bool(parts) and not name.startswith("/") and ".." not in parts
 
 
 def _checked(entries: list[zipfile.ZipInfo], path: Path) -> str:

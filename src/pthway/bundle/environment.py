@@ -3,10 +3,10 @@
 import math
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
+from pthway import _lazy
 from pthway.bundle.manifest import Environment
 
 PACKAGES: Final = ("numpy", "onnxruntime", "openvino", "torch")
@@ -79,7 +79,9 @@ def _read(path: Path) -> str:
 
 
 def _version(name: str) -> str | None:
+    metadata = _lazy.load("importlib.metadata")  # costs as much as all else that opening a bundle imports of Python's own
     try:
-        return version(name).partition("+")[0]
-    except PackageNotFoundError:
+        found: str = metadata.version(name)
+    except metadata.PackageNotFoundError:
         return None
+    return found.partition("+")[0]

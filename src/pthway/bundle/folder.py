@@ -2,25 +2,28 @@
 
 import hashlib
 import os
-import shutil
 import stat
-import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, final
 from weakref import finalize
 
-from pthway.bundle import archive, manifest
+from pthway import _lazy
+from pthway.bundle import manifest
 from pthway.bundle.golden import Record, read_records
+from pthway.bundle.inside import is_inside
 from pthway.bundle.manifest import File, Manifest
 from pthway.errors import BundleRefused, MissingFile
 
 WEIGHTS: Final = "weights.safetensors"
 GOLDEN: Final = "golden.safetensors"
+CONSTANTS: Final = "constants.safetensors"
+"""Tensors of the exported graph that are in no state dict; absent where there are none."""
 SOURCE: Final = "source"
 SUMS: Final = "SHA256SUMS"
 """The checksum of the manifest, as ``sha256sum -c`` reads it; those of the other files are in the manifest."""
 HASHING_THREADS: Final = 2
+SHARED_BYTES: Final = 1 << 24
+"""From which threads gain more than importing them costs."""
 LISTED: Final = 3
 """Names in a message."""
 
@@ -66,14 +69,15 @@ def open_bundle(path: str | os.PathLike[str] | Bundle) -> Bundle:
         raise MissingFile(
             f"There is no bundle {path}.", "A bundle is a folder, or the .zip of one.", "pthway pack model.pth -o NAME.bundle"
         )
-    folder = Path(tempfile.mkdtemp(prefix="pthway-"))
+    remove = _lazy.load("shutil:rmtree")  # opening a folder needs none of these
+    folder = Path(_lazy.load("tempfile:mkdtemp")(prefix="pthway-"))
     try:
-        archive.unpack(path, folder)
+        _lazy.load("pthway.bundle.archive:unpack")(path, folder)
         opened = Bundle(path, folder, _checked(folder, path))
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder, ignore_errors=True)
         raise
-    finalize(opened, shutil.rmtree, folder, ignore_errors=True)
+    finalize(opened, remove, folder, ignore_errors=True)
     return opened
 
 
@@ -83,8 +87,7 @@ def _checked(folder: Path, shown: Path) -> Manifest:
     if manifest.encode(described) != data:
         raise BundleRefused(f"{shown}/{manifest.NAME} was edited.", "It is not as pthway writes it.", "Pack the model again")
     _check_names(described, folder, shown)
-    with ThreadPoolExecutor(HASHING_THREADS) as pool:
-        changed = [name for name, same in zip(described.files, pool.map(_is_same, *_columns(folder, described)), strict=True) if not same]
+    changed = [name for name, same in zip(described.files, _are_same(folder, described), strict=True) if not same]
     if changed:
         raise BundleRefused(
             f"{shown} was changed since it was packed: {_listed(changed)} not as the manifest says.",
@@ -123,7 +126,7 @@ def sums_text(data: bytes) -> bytes:
 
 
 def _check_names(described: Manifest, folder: Path, shown: Path) -> None:
-    escaping = [name for name in described.files if not archive.is_inside(name)]
+    escaping = [name for name in described.files if not is_inside(name)]
     if escaping:
         raise BundleRefused(
             f"{shown} names the file {escaping[0]!r}.", "Every file of a bundle lies inside of its folder.", "Do not use this bundle"
@@ -160,8 +163,12 @@ def _is_plain(path: Path) -> bool:
         return False
 
 
-def _columns(folder: Path, described: Manifest) -> tuple[list[Path], list[File]]:
-    return [folder / name for name in described.files], list(described.files.values())
+def _are_same(folder: Path, described: Manifest) -> list[bool]:
+    paths, files = [folder / name for name in described.files], list(described.files.values())
+    if sum(file.size for file in files) < SHARED_BYTES:
+        return [*map(_is_same, paths, files)]
+    with _lazy.load("concurrent.futures:ThreadPoolExecutor")(HASHING_THREADS) as pool:
+        return [*pool.map(_is_same, paths, files)]
 
 
 def _is_same(path: Path, file: File) -> bool:

@@ -22,7 +22,7 @@ Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 Number = Annotated[float, Meta(ge=0)]
-RuntimeName = Literal["eager", "onnxruntime", "openvino", "exported", "aotinductor"]
+RuntimeName = Literal["eager", "compiled", "exported", "aotinductor", "onnxruntime", "openvino"]
 
 
 class _Record(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -64,7 +64,7 @@ class Program(_Record, frozen=True):
 
     runtime: RuntimeName
     file: str | None
-    """Where it is in the folder; None for the architecture itself, which eager torch runs."""
+    """Where it is in the folder; None for the architecture itself, which torch runs."""
     difference: Difference
     """Measured against the golden record when the bundle was packed."""
     milliseconds: dict[int, float]
@@ -73,8 +73,12 @@ class Program(_Record, frozen=True):
     """The names of the sizes that are free; "batch" is among them unless the network fixes it."""
     made_by: str
     """The program that made it, as ``name==version``."""
+    fixed: dict[str, Positive] = {}
+    """The sizes that it fixes although the network does not, each by its name in the signature."""
     keeps_nan: bool = True
     """Whether a NaN in the input is still one in the output, where the reference has one."""
+    one_thread: bool = False
+    """Whether one processor was as fast as all of them when the bundle was packed: the network is too small to be shared."""
     notes: tuple[str, ...] = ()
 
 

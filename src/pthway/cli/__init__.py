@@ -34,6 +34,14 @@ def main() -> None:
         sys.exit(0)
 
 
+def _seconds(text: str) -> float:
+    """``60``, ``60s`` or ``2m`` in seconds."""
+    seconds = float(text.removesuffix("m")) * 60 if text.endswith("m") else float(text.removesuffix("s"))
+    if not 0 < seconds < float("inf"):
+        raise ValueError("not a time")
+    return seconds
+
+
 def parser() -> ArgumentParser:
     """Every command with its options."""
     root = ArgumentParser("pthway", description="From a .pth file to a prediction you can trust.")
@@ -105,6 +113,16 @@ def parser() -> ArgumentParser:
     scaffold.set_defaults(run="pthway.cli.scaffold:run")
     scaffold.add_argument("file", type=Path, help="the weights file")
     scaffold.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the Python file to write")
+    scaffold.add_argument(
+        "--activation", metavar="LAYER", help="what stands between the layers of a plain chain, such as relu or LeakyReLU(0.2)"
+    )
+    scaffold.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="settle what the weights leave open: features.2=MaxPool2d(2), or conv1.stride=2; * stands for any text; may be repeated",
+    )
     scaffold.add_argument("--force", action="store_true", help="overwrite the Python file")
     scaffold.add_argument("--weights", metavar="NAME", help="which of several state dicts: ema, raw, or its path in the file")
     scaffold.add_argument("--json", action="store_true", help="print what was done as JSON")
@@ -116,6 +134,21 @@ def parser() -> ArgumentParser:
     check.add_argument("--input", metavar="FILE", help="a batch of inputs to try it on, as for predict; random ones without it")
     check.add_argument("--batch-size", action="append", type=int, default=[], metavar="N", help="a size that will be used; may be repeated")
     check.add_argument("--json", action="store_true", help="print the report as JSON")
+
+    tune = commands.add_parser("tune", help="find the fastest way to run a bundle on this machine, and use it from then on")
+    tune.set_defaults(run="pthway.cli.tune:run")
+    tune.add_argument("bundle", type=Path, help="a folder or .zip that pthway pack wrote")
+    tune.add_argument("--budget", type=_seconds, default=60.0, metavar="TIME", help="for measuring: 60s, 2m; loading comes on top")
+    tune.add_argument("--runtime", action="append", default=[], metavar="NAME", help="only this one; may be repeated")
+    tune.add_argument("--batch-size", action="append", type=positive, default=[], metavar="N", help="may be repeated; 1, 8 and 32 without")
+    tune.add_argument("--channels-last", action="store_true", help="also try eager torch with the channels of images innermost")
+    tune.add_argument("--bfloat16", action="store_true", help="also try bfloat16, other numbers: needs --accuracy and --data")
+    tune.add_argument("--int8", action="store_true", help="also try 8-bit weights, other numbers: needs --accuracy and --data")
+    tune.add_argument("--accuracy", type=float, metavar="PART", help="how far other numbers may be off, in parts of the largest: 0.01")
+    tune.add_argument("--data", metavar="FILE", help="inputs on which that is measured, as for predict")
+    tune.add_argument("--plot", type=Path, metavar="FILE.png", help="draw latency and throughput over the number of samples")
+    tune.add_argument("--html", type=Path, metavar="FILE", help="write a page for a browser: table and picture")
+    tune.add_argument("--json", action="store_true", help="print everything that was measured as JSON")
 
     add_bundle_commands(commands)
 

@@ -7,10 +7,10 @@ from pthway.identification import identify
 
 
 def run(options: Namespace) -> int:
-    """Say which network has the weights of a file, or which it contains or resembles. The exit code is 1 if none has them all."""
+    """Say which network or class has the weights of a file, or which it contains or resembles. The exit code is 1 if none has them all."""
     found = identify(options.file, weights=options.weights)
     if options.json:
         screen.write_json(found.report())
     else:
         screen.facts(found.facts())
-    return 0 if found.exact.readings else NO
+    return 0 if found.recognised else NO

@@ -5,14 +5,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pthway import _lazy
-from pthway.architecture.scaffold.program import modules_of
+from pthway.architecture.scaffold.given import Given
 from pthway.architecture.scaffold.scaffold import Source, scaffold
 from pthway.architecture.scaffold.told import Held, Told
+from pthway.architecture.scaffold.torchscript.modules import modules_of
+from pthway.architecture.scaffold.torchscript.program import parse
 from pthway.architecture.scaffold.write import Written
 from pthway.checkpoint import Checkpoint, StateDict, open_checkpoint
 from pthway.checkpoint.plain import Plain
 from pthway.checkpoint.safety import Verdict
 from pthway.checkpoint.summary import shown, tensor_report
+from pthway.checkpoint.torchscript import script
 from pthway.checkpoint.writing.new_file import new_file, write
 from pthway.cli import screen
 from pthway.errors import Unrepresentable, UsageError
@@ -26,7 +29,7 @@ def run(options: Namespace) -> int:
     checkpoint = open_checkpoint(options.file)
     state = checkpoint.choose(options.weights)
     told = told_by(checkpoint, state)
-    written = scaffold(told, _source(checkpoint, state, output))
+    written = scaffold(told, _source(checkpoint, state, output), Given(options.activation, options.set))
     verified = find_spec("torch") is not None
     if verified:
         _lazy.load("pthway.architecture.scaffold.verify:verify")(written.text, told)
@@ -56,9 +59,19 @@ def told_by(checkpoint: Checkpoint, state: StateDict) -> Told:
         held = {path: Held(module.kind, module.attributes(budget), module.buffers()) for path, module in state.modules.items()}
         return Told(state.tensors, None, held)
     if state.metadata is None:
-        return Told(state.tensors, None, modules_of(_texts(checkpoint), state.tensors))
+        return _compiled(checkpoint, state)
     versions = {path: of.get("version") for path, of in state.metadata.items()}
     return Told(state.tensors, {path: version if isinstance(version, int) else None for path, version in versions.items()})
+
+
+def _compiled(checkpoint: Checkpoint, state: StateDict) -> Told:
+    """What the program of a TorchScript archive tells; of another file, its names alone."""
+    found = script(checkpoint)
+    program = parse(found.texts) if found is not None else None
+    if found is None or program is None:
+        return Told(state.tensors)
+    held = modules_of(program, state.tensors, found.attributes)
+    return Told(state.tensors, None, held, program, found.constants)
 
 
 def _texts(checkpoint: Checkpoint) -> dict[str, str]:

@@ -5,10 +5,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pthway.data.columns import scale_columns
+from pthway import _lazy
 from pthway.data.intake import numbers_of, require_names
 from pthway.data.preparation import PLAIN_PREPARATION, ColumnPreparation, Preparation
-from pthway.data.prepare import prepare_image, read_input
 from pthway.errors import InputRefused
 from pthway.signature import Input
 
@@ -31,10 +30,10 @@ def read_given(x: Any, inputs: Sequence[Input], preparation: Preparation) -> tup
     shape = inputs[0].shape if inputs else None
     images = PLAIN_PREPARATION if isinstance(preparation, ColumnPreparation) else preparation
     if isinstance(x, str | os.PathLike):
-        read = read_input(x, shape=shape, preparation=images)
+        read = _lazy.load("pthway.data.prepare:read_input")(x, shape=shape, preparation=images)
         x, steps = (read.arrays[""] if set(read.arrays) == {""} else read.arrays), read.steps
     elif is_image(x):
-        x, steps = prepare_image(x, shape=shape, preparation=images)
+        x, steps = _lazy.load("pthway.data.prepare:prepare_image")(x, shape=shape, preparation=images)
     names = [wanted.name for wanted in inputs]
     if not isinstance(x, Mapping):
         if len(names) != 1:
@@ -52,7 +51,8 @@ def read_given(x: Any, inputs: Sequence[Input], preparation: Preparation) -> tup
             "Columns are scaled for networks with one input.",
             "Scale them before, or with a function of your own (--before)",
         )
-    return {name: scale_columns(numbers_of(value, name), preparation, name) for name, value in x.items()}, (*steps, *preparation.steps)
+    scale = _lazy.load("pthway.data.columns:scale_columns")
+    return {name: scale(numbers_of(value, name), preparation, name) for name, value in x.items()}, (*steps, *preparation.steps)
 
 
 def is_image(x: object) -> bool:

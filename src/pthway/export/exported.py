@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch.export import Dim, ExportedProgram
@@ -20,19 +20,34 @@ class Graph(NamedTuple):
     """An exported network."""
 
     program: ExportedProgram
-    example: tuple[torch.Tensor, ...]
-    shapes: tuple[dict[int, Any], ...]
-    """For each input, its free dimensions, as `torch.export.export` takes them."""
     dynamic: tuple[str, ...]
     """The sizes that stayed free, by their names in the signature."""
-    notes: tuple[str, ...]
+    fixed: dict[str, int]
+    """Those that did not."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What there is to say of sizes that are fixed."""
+        return tuple(
+            f"the graph fixes {'the number of samples' if side == BATCH else side} at {size}: the network computes with it as a number"
+            for side, size in self.fixed.items()
+        )
 
 
 def exported(referred: Referred, inputs: Mapping[str, Array]) -> Graph:
-    """The graph of the reference, traced on *inputs*, free where the signature is and the network allows. Raises `NotExportable`."""
-    example = tuple(_repeated(inputs[each.name], each.batch or 0) for each in referred.signature.inputs)
+    """The graph of the reference, traced on *inputs*, free where the signature is and the network allows. Raises `NotExportable`.
+
+    A graph that fixes the number of samples is traced on one sample.
+    """
+    graph = _traced(referred, inputs, TRACED)
+    return graph if BATCH in graph.dynamic else _traced(referred, inputs, 1)
+
+
+def _traced(referred: Referred, inputs: Mapping[str, Array], samples: int) -> Graph:
+    example = tuple(_repeated(inputs[each.name], each.batch or 0, samples) for each in referred.signature.inputs)
     shapes = tuple(
-        {axis: Dim.AUTO for axis, side in enumerate(each.shape or ()) if isinstance(side, str)} for each in referred.signature.inputs
+        {axis: Dim.AUTO for axis, side in enumerate(each.shape or ()) if isinstance(side, str) and (side != BATCH or samples > 1)}
+        for each in referred.signature.inputs
     )
     try:
         with warnings.catch_warnings():
@@ -44,8 +59,7 @@ def exported(referred: Referred, inputs: Mapping[str, Array]) -> Graph:
             "Its forward pass decides by the values of tensors, or calls what is no graph.",
             "The bundle still runs it as it is, in eager torch",
         ) from cause
-    dynamic, notes = _free(referred, program)
-    return Graph(program, example, shapes, dynamic, notes)
+    return Graph(program, *_sides(referred, program))
 
 
 def first_line(cause: BaseException) -> str:
@@ -53,27 +67,21 @@ def first_line(cause: BaseException) -> str:
     return next((line.strip() for line in str(cause).splitlines() if line.strip()), type(cause).__name__)[:300]
 
 
-def _repeated(array: Array, axis: int) -> torch.Tensor:
+def _repeated(array: Array, axis: int, samples: int) -> torch.Tensor:
     tensor = torch.from_numpy(array)
-    rows = torch.arange(TRACED) % tensor.shape[axis]
+    rows = torch.arange(samples) % tensor.shape[axis]
     return tensor.index_select(axis, rows).contiguous()
 
 
-def _free(referred: Referred, program: ExportedProgram) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Which sizes the graph leaves free, and a note on each that it fixed although the signature does not."""
-    names = program.graph_signature.user_inputs
+def _sides(referred: Referred, program: ExportedProgram) -> tuple[tuple[str, ...], dict[str, int]]:
+    """Which sizes the graph leaves free, and at which numbers it fixed others although the signature does not."""
     values = {node.name: node.meta["val"] for node in program.graph.nodes if node.op == "placeholder"}
-    free: dict[str, bool] = {}
-    for name, wanted in zip(names, referred.signature.inputs, strict=True):
-        for axis, side in enumerate(wanted.shape or ()):
+    free: dict[str, None] = {}
+    fixed: dict[str, int] = {}
+    for name, wanted in zip(program.graph_signature.user_inputs, referred.signature.inputs, strict=True):
+        for side, size in zip(wanted.shape or (), values[str(name)].shape, strict=True):
             if isinstance(side, str):
-                symbolic = not isinstance(values[str(name)].shape[axis], int)
-                free[side] = free.get(side, True) and symbolic
-    fixed = [side for side, symbolic in free.items() if not symbolic]
-    notes = tuple(
-        f"the graph fixes the number of samples at {TRACED}"
-        if side == BATCH
-        else f"the graph fixes {side}: the network computes with it as a number"
-        for side in fixed
-    )
-    return tuple(side for side, symbolic in free.items() if symbolic), notes
+                free[side] = None
+                if isinstance(size, int):
+                    fixed[side] = size
+    return tuple(side for side in free if side not in fixed), fixed

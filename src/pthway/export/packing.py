@@ -25,19 +25,22 @@ from pthway.data.preparation import Preparation
 from pthway.data.reading import AUTO, Reading
 from pthway.errors import NotExportable, PthwayError, UsageError
 from pthway.export.functions import Named, example_of, function_records, functions_of, taken_by, written
-from pthway.export.programs import MAKERS, Work
+from pthway.export.programs import MAKERS, Work, discard
 from pthway.export.readme import readme
 from pthway.export.reference import BATCHES, Referred, records_of, reference_of
 from pthway.export.source import described
 from pthway.export.suitability import require_suitable
 from pthway.model import Model
-from pthway.runtime.eager import SHARED
 from pthway.runtime.runner import Array, Runner, Settings, start
 from pthway.runtime.verification import verified
+from pthway.runtime.weights import SHARED
+from pthway.signature import BATCH
 
 TIMED_SECONDS: Final = 0.3
 """For each batch size; the least of the times is kept."""
 TIMED_CALLS: Final = 20
+SMALL_MILLISECONDS: Final = 1.0
+"""Of a call with the most samples: waking another thread takes some 0.02 ms for each layer."""
 
 
 class Card(NamedTuple):
@@ -225,7 +228,6 @@ def _with_programs(stub: Manifest, work: Work, asked: Sequence[str] | None, prog
             drafted_program = maker.make(work, stub)
             made.append(_measured(Bundle(work.folder, work.folder, stub), drafted_program, work.records))
         except PthwayError as refusal:
-            maker.discard(work.folder)
             if asked is not None:
                 raise
             notes.append(f"{runtime}: {refusal.what}")
@@ -233,6 +235,7 @@ def _with_programs(stub: Manifest, work: Work, asked: Sequence[str] | None, prog
         raise NotExportable(
             "No runtime gives the network's answers.", "; ".join(notes) or "None can be made here.", "pip install 'pthway[onnx]'"
         )
+    discard(work.folder, made)
     return manifest.replaced(stub, programs=tuple(made), notes=tuple(notes))
 
 
@@ -249,12 +252,29 @@ def _measured(bundle: Bundle, program: Program, records: Mapping[str, Record]) -
         )
     keeps = NAN in records and verified(bundle.manifest, program, runner, {**records}).ok
     notes = () if keeps or NAN not in records else ("a NaN in the input is not one in the answer: such inputs are refused",)
-    times = {
+    times: dict[int, float] = {
         count: _milliseconds(runner, [records[str(count)].inputs[each.name] for each in bundle.manifest.signature.inputs])
         for count in BATCHES
+        if program.fixed.get(BATCH, count) == count
     }
     return manifest.replaced(
-        program, difference=result.difference, keeps_nan=keeps or NAN not in records, milliseconds=times, notes=(*program.notes, *notes)
+        program,
+        difference=result.difference,
+        keeps_nan=keeps or NAN not in records,
+        milliseconds=times,
+        one_thread=_one_is_enough(bundle, program, records, times),
+        notes=(*program.notes, *notes),
+    )
+
+
+def _one_is_enough(bundle: Bundle, program: Program, records: Mapping[str, Record], times: Mapping[int, float]) -> bool:
+    """Whether one thread is as fast as all at every number of samples; not tried where a call is long enough to be shared."""
+    if max(times.values()) > SMALL_MILLISECONDS:
+        return False
+    runner = start(bundle, program, Settings(1))
+    return all(
+        _milliseconds(runner, [records[str(count)].inputs[each.name] for each in bundle.manifest.signature.inputs]) <= time
+        for count, time in times.items()
     )
 
 

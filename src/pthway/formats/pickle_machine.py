@@ -283,7 +283,7 @@ class _Machine:
     def call(self, target: object, arguments: object) -> object:
         """The inert meaning of calling *target*, or an `Opaque` that records the call."""
         if type(arguments) is not tuple:
-            raise self.corrupt("calls with arguments that are not a tuple")
+            return self.member(target, arguments)
         if isinstance(target, Global):
             constructor = self.constructors.get((target.module, target.name))
             if constructor is not None:
@@ -307,6 +307,12 @@ class _Machine:
             raise _too_many(f"makes more than {limits.MAX_CALLS:,} calls of unknown functions", "Data needs none.")
         self.calls.append(Call(describe(target), self.opcode_at, ", ".join(describe(a) for a in arguments[:3])[:_SHOWN_ARGUMENTS]))
         return Opaque(target, arguments)
+
+    def member(self, target: object, value: object) -> object:
+        """A member of an enumeration of a TorchScript program, whose value torch.jit writes where a tuple of arguments belongs."""
+        if not isinstance(target, Global) or not target.module.startswith("__torch__."):
+            raise self.corrupt("calls with arguments that are not a tuple")
+        return self.new(target, (value,))
 
     def count_copy(self, count: int) -> None:
         """Count bytes that a call made of a text: in honest pickles each stands in the file once."""

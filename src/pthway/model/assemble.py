@@ -194,7 +194,23 @@ def _load(
             " ".join(str(cause).split()),
             "Check that the class is the one that was saved.",
         ) from cause
+    except Exception as cause:
+        raise _refused_by_class(module, cause, versions=metadata is not None) from cause
     return list(result.missing_keys), list(result.unexpected_keys)
+
+
+def _refused_by_class(module: nn.Module, cause: Exception, *, versions: bool) -> Mismatch:
+    """Return the error for a class whose own loading raised, as those do that ask for the version of their weights."""
+    name = type(module).__name__
+    noted = " The file does not note the version of its modules (_metadata): copies into a plain dict lose it."
+    mark = f"state = OrderedDict(torch.load(path)); state._metadata = {name}(…).state_dict()._metadata; torch.save(state, path)"
+    return Mismatch(
+        f"{name} refuses the weights when it loads them.",
+        f"{type(cause).__name__}: {' '.join(str(cause).split())}.{'' if versions else noted}",
+        "Check that the class is the one that was saved."
+        if versions
+        else f"If it was saved by today's class, note that in the file: {mark}",
+    )
 
 
 def _unexcused(places: Iterable[_Place], missing: Iterable[str], loaded: Mapping[str, Tensor]) -> list[str]:

@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pthway.architecture.hugging_face import configured
+from pthway.architecture.hugging_face import configured, renaming
 from pthway.architecture.match import Architecture, Argument, Match, Origin
 from pthway.architecture.resolve import resolve
+from pthway.architecture.zoo.classes import Classed
 from pthway.architecture.zoo.library import LIBRARIES, installed
 from pthway.architecture.zoo.lookup import Reading
 from pthway.architecture.zoo.sizes import CHANNELS, CLASSES
@@ -16,6 +17,7 @@ from pthway.checkpoint.checkpoint import ambiguous
 from pthway.checkpoint.state_dicts import Rename
 from pthway.errors import AmbiguousArchitecture, ArchitectureNotFound, Mismatch, MissingDependency, WholeModule
 from pthway.identification import Identity, identity
+from pthway.model.undecided import settled_by, undecided
 
 _LETTERS = {"num_classes": CLASSES, "in_chans": CHANNELS}
 
@@ -54,11 +56,13 @@ def known(checkpoint: Checkpoint, candidates: Sequence[StateDict]) -> tuple[Know
     found = [identity(checkpoint, state) for state in candidates]
     if candidates[0].module:
         raise _whole_module(checkpoint.path, candidates[0].module, found[0])
-    recognised = [each for each in found if each.exact.readings]
+    recognised = [each for each in found if each.recognised]
     if not recognised:
         raise _unknown(checkpoint.path, found[0])
     if len(recognised) > 1:
         raise ambiguous(checkpoint.path, tuple(each.weights for each in recognised))
+    if recognised[0].classes:
+        raise undecided(recognised[0])
     return _of_index(recognised[0]), [recognised[0].weights]
 
 
@@ -67,20 +71,40 @@ def _renamed(state: StateDict, named: Callable[[str], str]) -> StateDict:
     return state.renamed(named, Rename("", count, "the library has other names for them today")) if count else state
 
 
-def hinted(architecture: Architecture, checkpoint: Checkpoint, candidates: Sequence[StateDict]) -> Known:
-    """Return *architecture*, a network of the index with the arguments that the weights show, where they are its weights."""
-    for state in candidates if architecture.name.partition(":")[0] in LIBRARIES else ():
-        for reading in identity(checkpoint, state).exact.readings:
+def _without(state: StateDict, found: Classed) -> StateDict:
+    """Return *state* without the buffers that only older releases of the library save."""
+    if not found.left_out:
+        return state
+    kept = {name: tensor for name, tensor in state.tensors.items() if name not in found.left_out}
+    reasons = dict.fromkeys(found.left_out, "a buffer that the installed release computes")
+    return state._replace(tensors=kept, keys={name: state.keys[name] for name in kept}, left_out={**(state.left_out or {}), **reasons})
+
+
+def hinted(
+    architecture: Architecture, checkpoint: Checkpoint, candidates: Sequence[StateDict], given: Mapping[str, object]
+) -> tuple[Known, Sequence[StateDict]]:
+    """Return *architecture* with the arguments that the weights show, and the state dicts, where it is a network of the index.
+
+    Raises `UnsolvedArguments` for a class of transformers with settings that neither the weights show nor *given* has.
+    """
+    library, _, name = architecture.name.partition(":")
+    for state in candidates if library in LIBRARIES else ():
+        found = identity(checkpoint, state)
+        for reading in found.exact.readings:
             if reading.row.spelling == architecture.name and reading.buildable:
-                return Known(architecture, reading.arguments, _because(reading))
-    return Known(architecture, {}, {})
+                return Known(architecture, reading.arguments, _because(reading)), candidates
+        for each in found.classes:
+            if any(member.name == name for member in each.members):
+                settled = Known(architecture, *settled_by(architecture, each, given))
+                return settled, [_renamed(_without(found.weights, each), renaming(architecture, {**settled.arguments, **given}))]
+    return Known(architecture, {}, {}), candidates
 
 
 def meant(failure: Mismatch, checkpoint: Checkpoint, candidates: Sequence[StateDict], architecture: Architecture) -> Mismatch:
     """Return *failure* with the network of the index that the weights belong to, if there is one and it is another than was named."""
     for state in candidates:
         found = identity(checkpoint, state)
-        if found.exact.readings and architecture.name not in found.names:
+        if found.recognised and architecture.name not in found.names:
             names = " or ".join(found.names[:3])
             return Mismatch(failure.what, f"these are the weights of {names}\n       {failure.why}", f"{found.call}, or: {failure.fix}")
     return failure

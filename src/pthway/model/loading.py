@@ -98,7 +98,7 @@ def load(
         recognised, renamed = known(checkpoint, renamed)
     else:
         named = _sought(checkpoint, renamed[0], Path(architecture)) if _is_folder(architecture) else resolve(architecture)
-        recognised = hinted(named, checkpoint, renamed)
+        recognised, renamed = hinted(named, checkpoint, renamed, arguments)
     found = recognised.architecture
     state, match = _fit(checkpoint, renamed, found, {**recognised.arguments, **arguments}, solve if strict else solve_nearest)
     match = recognised.explained(match)

@@ -1,42 +1,62 @@
 """Eager torch: the network itself, built again from its own source and arguments, with the weights of the bundle."""
 
-import json
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 
 from pthway.architecture.build import build
 from pthway.architecture.match import Architecture
 from pthway.architecture.resolve import resolve, resolve_in
 from pthway.bundle import values
-from pthway.bundle.folder import SOURCE, WEIGHTS, Bundle
+from pthway.bundle.folder import SOURCE, Bundle
 from pthway.bundle.manifest import Program
 from pthway.errors import ArchitectureNotFound, BundleRefused
 from pthway.forward import called, named_outputs
 from pthway.runtime.runner import Array, Runner, Settings
+from pthway.runtime.weights import read_weights
 
-SHARED: Final = "pthway.shared"
-"""In the metadata of the weights: names whose tensor is stored under another name, as JSON."""
+IMAGE_RANK: Final = 4
+"""Samples, channels, rows, columns."""
 
 
 def start(bundle: Bundle, program: Program, settings: Settings) -> Runner:  # every runtime is started alike
     """The runner of the network itself. Importing its source runs it."""
     module = rebuilt(bundle).to(settings.device)
+    places = torch.channels_last if settings.variant == "channels-last" else torch.contiguous_format
+    if settings.variant == "channels-last":
+        module = _channels_last(module)
     torch.set_num_threads(settings.threads)
     names = [each.name for each in bundle.manifest.signature.inputs]
     outputs = [each.name for each in bundle.manifest.signature.outputs]
 
     def run(inputs: Sequence[Array], /) -> Sequence[Array]:
-        given = [torch.from_numpy(array).to(settings.device, copy=True) for array in inputs]
-        with torch.inference_mode():
+        given = [_placed(torch.from_numpy(array), settings.device, places) for array in inputs]
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=settings.variant == "bfloat16"):
             answers = named_outputs(called(module, given, names))
-        return [answers[name].cpu().numpy() for name in outputs]
+        return [_numbers(answers[name]) for name in outputs]
 
     return run
+
+
+def _channels_last(module: nn.Module) -> nn.Module:
+    """*module* with the channels of its convolutions' weights innermost."""
+    moved: nn.Module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
+
+
+def _placed(tensor: Tensor, device: str, places: torch.memory_format) -> Tensor:
+    """A copy: a network may write to its input."""
+    format_of = places if tensor.ndim == IMAGE_RANK else torch.contiguous_format
+    return tensor.to(device, copy=True, memory_format=format_of)
+
+
+def _numbers(tensor: Tensor) -> Array:
+    """A tensor as an array, row by row; numpy has no bfloat16."""
+    plain = tensor.float() if tensor.dtype is torch.bfloat16 else tensor
+    return plain.contiguous().cpu().numpy()
 
 
 def rebuilt(bundle: Bundle) -> nn.Module:
@@ -69,13 +89,4 @@ def _spelling(bundle: Bundle, reference: str) -> str:
 
 
 def _fill(module: nn.Module, bundle: Bundle) -> None:
-    tensors, shared = read_weights(bundle)
-    tensors |= {name: tensors[kept] for name, kept in shared.items()}
-    module.load_state_dict(tensors, strict=True, assign=True)
-
-
-def read_weights(bundle: Bundle) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The weights, mapped from the file, and the names whose tensor is stored under another one."""
-    with safe_open(bundle.file(WEIGHTS), framework="pt") as file:
-        shared: Any = json.loads((file.metadata() or {}).get(SHARED, "{}"))
-        return {name: file.get_tensor(name) for name in file.keys()}, shared  # noqa: SIM118  # no mapping
+    module.load_state_dict(read_weights(bundle), strict=True, assign=True)

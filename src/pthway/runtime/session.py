@@ -1,33 +1,51 @@
 """A bundle that answers: its fastest program that gives the recorded numbers on this machine."""
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any, final
+from collections.abc import Mapping
+from typing import Any, NamedTuple, final
 
 import numpy as np
 
 from pthway import _lazy
-from pthway.bundle.environment import available_cores
 from pthway.bundle.folder import Bundle, open_bundle
-from pthway.bundle.manifest import Program, RuntimeName
+from pthway.bundle.manifest import Manifest, Program, RuntimeName
 from pthway.data.given import read_given
 from pthway.data.intake import batch_shape, cast, numbers_of, require_names, require_one_count
-from pthway.data.preparation import PLAIN_PREPARATION, Preparation
+from pthway.data.preparation import PLAIN_PREPARATION, ColumnPreparation, Preparation
 from pthway.data.present import Answer
 from pthway.data.reading import Reading
 from pthway.errors import BatchLost, Drift, InputRefused, MissingDependency, PthwayError, UsageError
-from pthway.runtime.runner import Array, Runner, Settings, start
-from pthway.runtime.verification import Depth, Verification, chosen, drift, verified
+from pthway.runtime.choice import ways
+from pthway.runtime.runner import Array, Runner, start
+from pthway.runtime.verification import Depth, Verification, allowing, drift, verified
 from pthway.signature import Input, written
+
+
+class Quick(NamedTuple):
+    """What an array has to be like to be given to the runtime as it is."""
+
+    dtype: np.dtype[Any]
+    sides: tuple[int, ...]
+    output: str
+
+
+def _quick(described: Manifest) -> Quick | None:
+    """For one input of decimals and fixed sides, one output, and no functions of the packer's between them."""
+    inputs, outputs = described.signature.inputs, described.signature.outputs
+    if len(inputs) != 1 or len(outputs) != 1 or inputs[0].batch != 0 or outputs[0].batch != 0 or described.functions:
+        return None
+    sides, dtype = tuple(side for side in inputs[0].sample or () if isinstance(side, int)), np.dtype(inputs[0].dtype or "float32")
+    fixed = len(sides) == len(inputs[0].sample or ())
+    return Quick(dtype, sides, outputs[0].name) if fixed and dtype.kind == "f" else None
 
 
 @final
 class Session:
     """A program of a bundle, loaded and verified. `open_session` makes one; several threads may use it at once."""
 
-    def __init__(self, bundle: Bundle, runner: Runner, verification: Verification, because: str) -> None:
+    def __init__(self, bundle: Bundle, program: Program, runner: Runner, verification: Verification, because: str) -> None:
         self.bundle = bundle
-        self.runtime: RuntimeName = verification.runtime
+        self.runtime: RuntimeName = program.runtime
         """Which runtime computes."""
         self.because = because
         """Why this one, in words."""
@@ -40,9 +58,9 @@ class Session:
         self._outputs = tuple(each.name for each in described.signature.outputs)
         self._batches = {each.name: each.batch for each in described.signature.outputs}
         self._dtypes = {each.name: np.dtype(each.dtype or "float32") for each in described.signature.inputs}
-        program = chosen(described, self.runtime)[0]
         self._keeps_nan = program.keeps_nan
         self._loaded: dict[str, Any] = {}
+        self._quick = _quick(described)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs for a batch, by name, as the network gives them; nothing is converted.
@@ -51,6 +69,8 @@ class Session:
         """
         try:
             return dict(zip(self._outputs, self._runner([inputs[name] for name in self._inputs]), strict=True))
+        except InputRefused:
+            raise
         except Exception as cause:
             raise _refused(self, inputs, cause) from cause
 
@@ -62,8 +82,13 @@ class Session:
         Functions that were packed with the network are imported when the first answer needs them. Raises `InputRefused` for what does
         not fit the signature, `FunctionFailed` if such a function does, and `BatchLost` if there is not one answer a sample.
         """
-        given, steps = read_given(x, self.signature.inputs, preparation or self.bundle.manifest.preparation or PLAIN_PREPARATION)
-        if "before" in self.bundle.manifest.functions:
+        described = self.bundle.manifest
+        preparation, reading = preparation or described.preparation or PLAIN_PREPARATION, reading or described.reading
+        answer = None if type(preparation) is ColumnPreparation else self._answer_at_once(x, self._quick, reading)
+        if answer is not None:
+            return answer
+        given, steps = read_given(x, self.signature.inputs, preparation)
+        if "before" in described.functions:
             given = self._function("before")(given)
         require_names([*given], self._inputs, "Name the inputs so.")
         arrays: dict[str, Array] = {}
@@ -76,17 +101,32 @@ class Session:
         outputs = self.run(arrays)
         count = next(iter(counts.values()), 1)
         answers = {name: _counted(name, outputs[name], axis, count) for name, axis in self._batches.items() if axis is not None}
-        described = self.bundle.manifest
         if "after" in described.functions:
             after = self._function("after")
             answers = {name: _counted(name, array, 0, count, after.reference) for name, array in after(answers).items()}
-        return Answer(answers, labels=described.labels, single=all(singles), steps=steps, reading=reading or described.reading)
+        return Answer(answers, labels=described.labels, single=all(singles), steps=steps, reading=reading)
 
     def _function(self, role: str) -> Any:
         """The packer's function, imported and compared with its record when it is first needed."""
         if role not in self._loaded:
             self._loaded[role] = _lazy.load("pthway.runtime.functions:load_function")(self.bundle, role)
         return self._loaded[role]
+
+    def _answer_at_once(self, x: object, quick: Quick | None, reading: Reading) -> Answer | None:
+        """The answer to an array that is an input as it stands, microseconds after the runtime's own; None if anything is unusual."""
+        if quick is None or type(x) is not np.ndarray or x.dtype != quick.dtype or not x.flags.carray:
+            return None
+        single = x.shape == quick.sides
+        batch = x[np.newaxis] if single else x
+        if batch.shape[1:] != quick.sides or (not self._keeps_nan and not np.isfinite(x).all()):
+            return None
+        try:
+            array = self._runner([batch])[0]
+        except Exception:  # noqa: BLE001  # the long way tells what is wrong
+            return None
+        if array.shape[:1] != batch.shape[:1]:
+            return None
+        return Answer({quick.output: array}, labels=self.bundle.manifest.labels, single=single, reading=reading)
 
     def _taken(self, value: object, wanted: Input) -> tuple[Array, bool]:
         numbers = numbers_of(value, wanted.name)
@@ -135,10 +175,13 @@ def open_session(
     threads: int | None = None,
     device: str = "cpu",
     verify: Depth = "full",
+    accuracy: float | None = None,
 ) -> Session:
     """The bundle's fastest program whose runtime is installed here and gives the recorded answers here.
 
-    *runtime* forces one. *threads* is how many processors one call may use: those that are really available unless told otherwise.
+    What `pthway tune` found on this machine comes first. *runtime* forces one. *threads* is how many processors one call may use: what was
+    found to be best, at most those that are really available. *accuracy* admits what was tuned here and computes other numbers (int8,
+    bfloat16), where these were off by no more than that part of the largest number on the data that was given.
     ``verify="quick"`` tries one sample instead of the whole golden record. Raises `Drift`, naming output, expected, got and tolerance,
     if the runtime that was asked for, or every one that is installed, gives other answers; `MissingDependency` if none is installed;
     and as `open_bundle` does.
@@ -146,50 +189,22 @@ def open_session(
     opened = open_bundle(bundle)
     if verify not in ("full", "quick"):
         raise UsageError(f"verify is {verify!r}.", "A session is always verified: on the whole record, or on one sample.", 'verify="quick"')
-    settings = Settings(_threads(threads), device)
     records = opened.records()
     passed_over: list[str] = []
     failed: list[PthwayError] = []
-    for program in _by_speed(chosen(opened.manifest, runtime)):
+    for program, settings, because, tolerances in ways(opened, runtime, threads, device, accuracy):
         try:
             runner = start(opened, program, settings)
         except PthwayError as refusal:
-            if runtime is not None:
-                raise
             passed_over.append(f"{program.runtime} ({_reason(refusal)})")
             failed.append(refusal)
             continue
-        result = verified(opened.manifest, program, runner, records, verify)
+        result = verified(allowing(opened.manifest, tolerances), program, runner, records, verify)
         if result.ok:
-            return Session(opened, runner, result, _because(program, runtime, passed_over))
+            return Session(opened, program, runner, result, because + (f", but for {', '.join(passed_over)}" if passed_over else ""))
         failed.append(drift(opened, result))
         passed_over.append(f"{program.runtime} (other answers)")
-        if runtime is not None:
-            break
     raise next((error for error in failed if isinstance(error, Drift)), failed[0])
-
-
-def _threads(asked: int | None) -> int:
-    available = available_cores()
-    if asked is not None and not 1 <= asked <= available:
-        raise UsageError(
-            f"threads is {asked}.", f"{available} processors are available here; more threads than these wait for one another.", "threads=1"
-        )
-    return asked or available
-
-
-def _by_speed(programs: Sequence[Program]) -> list[Program]:
-    """The fastest first, by what was measured when the bundle was packed: the time of a sample, over all batch sizes alike."""
-
-    def cost(program: Program) -> float:
-        return float(np.sum([np.log(time / size) for size, time in program.milliseconds.items()]))
-
-    return sorted(programs, key=cost)
-
-
-def _because(program: Program, asked: str | None, passed_over: Sequence[str]) -> str:
-    reason = "asked for" if asked is not None else "the fastest when it was packed"
-    return reason + (f", but for {', '.join(passed_over)}" if passed_over else "")
 
 
 def _reason(refusal: PthwayError) -> str:

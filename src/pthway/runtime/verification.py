@@ -9,9 +9,10 @@ from msgspec import Struct
 from pthway.bundle.environment import available_cores, changes, environment
 from pthway.bundle.folder import Bundle, open_bundle
 from pthway.bundle.golden import NAN, Comparison, Record, compare
-from pthway.bundle.manifest import Difference, Manifest, Program, RuntimeName
+from pthway.bundle.manifest import Difference, Manifest, Program, RuntimeName, Tolerance, replaced
 from pthway.errors import Drift, MissingDependency, PthwayError, UsageError
 from pthway.runtime.runner import Runner, Settings, start
+from pthway.runtime.sizes import misfit
 
 Depth = Literal["full", "quick"]
 
@@ -90,17 +91,28 @@ def chosen(manifest: Manifest, runtime: str | None) -> Sequence[Program]:
     return found
 
 
+def allowing(manifest: Manifest, tolerances: dict[str, Tolerance] | None) -> Manifest:
+    """*manifest* with other tolerances of its golden record, if there are any."""
+    return manifest if tolerances is None else replaced(manifest, golden=replaced(manifest.golden, tolerances=tolerances))
+
+
 def verified(manifest: Manifest, program: Program, runner: Runner, records: Mapping[str, Record], depth: Depth = "full") -> Verification:
-    """What *runner* answers to the records, or to the first of them alone, beside what is recorded."""
-    asked = [name for name in manifest.golden.records if name != NAN or program.keeps_nan]
+    """What *runner* answers to the records, or to the first of them alone, beside what is recorded.
+
+    Records of sizes that the program does not run with are left out.
+    """
+    wanted = manifest.signature.inputs
+    given = {name: [records[name].inputs[each.name] for each in wanted] for name in manifest.golden.records}
+    asked = [name for name, inputs in given.items() if (name != NAN or program.keeps_nan) and misfit(program, wanted, inputs) is None]
     asked = asked[:1] if depth == "quick" else asked
+    if not asked:
+        return _not_run(program, ValueError(f"no record has the sizes {dict(program.fixed)}"))
     compared: dict[str, Comparison] = {}
     times: dict[str, float] = {}
     for name in asked:
-        inputs = [records[name].inputs[each.name] for each in manifest.signature.inputs]
         begin = time.perf_counter()
         try:
-            answers = runner(inputs)
+            answers = runner(given[name])
         except Exception as cause:  # noqa: BLE001  # runtimes raise what they like; the user has to see it beside the others
             return _not_run(program, cause)
         times[name] = (time.perf_counter() - begin) * 1e3

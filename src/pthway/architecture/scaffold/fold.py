@@ -34,7 +34,9 @@ class Group(NamedTuple):
 class Folded:
     """All parts below a root, grouped."""
 
-    def __init__(self, root: Part) -> None:
+    def __init__(self, root: Part, taken: Iterable[str] = ()) -> None:
+        self.taken = frozenset(taken)
+        """Names that other things in the file have."""
         self.numbers: dict[object, int] = {}
         self.skeletons: dict[int, int] = {}
         self.kept: dict[int, list[Slot]] = {}
@@ -63,7 +65,7 @@ class Folded:
             inside.append((name, self._skeleton(child)))
             own += [Slot((name, *slot.words), slot.value) for slot in self.kept[id(child)]]
         bare = tuple((each.name, len(each.shape), each.dtype, each.parameter, each.sure) for each in part.bare)
-        key = (part.form, tuple(inside), bare, layer, part.kind, part.sequential, part.guesses)
+        key = (part.form, tuple(inside), bare, layer, part.kind, part.sequential, part.guesses, part.code and part.code.compared)
         number = self.numbers.setdefault(key, len(self.numbers))
         self.skeletons[id(part)], self.kept[id(part)] = number, own
         if part.form is Form.CLASS:
@@ -72,11 +74,16 @@ class Folded:
 
     def _groups(self) -> dict[int, Group]:
         groups: dict[int, Group] = {}
-        names = Names()
+        names = Names(self.taken)
         for number, parts in self.order.items():  # every class after those that it uses
-            name = "Model" if number == self.root else names.of_class(parts[0].path)
+            name = "Model" if number == self.root else names.of_class(_named_after(parts[0]))
             groups[number] = Group(name, tuple(parts), *_columns([self.kept[id(part)] for part in parts]))
         return groups
+
+
+def _named_after(part: Part) -> str:
+    """What a class is named after: the class of the program that it was, else the place where it stands."""
+    return part.kind if part.code is not None and part.kind else part.path
 
 
 def _numbers(arguments: Iterable[tuple[str, Value]]) -> tuple[list[Slot], tuple[tuple[str, object], ...]]:

@@ -1,6 +1,7 @@
 """The forward of a network, as far as the order of its modules tells it."""
 
 import re
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from pthway.architecture.scaffold.flow import Signal, flattened, through
@@ -21,6 +22,8 @@ class Step(NamedTuple):
     name: str
     flatten: bool
     """Whether everything but the batch becomes one dimension before it."""
+    activated: bool = False
+    """Whether the activation that the user names is called before it, and before the flattening."""
 
 
 def chain(part: Part) -> list[Step] | None:
@@ -29,14 +32,30 @@ def chain(part: Part) -> list[Step] | None:
         return None
     steps: list[Step] = []
     signal = Signal()
-    for name, child in part.children:
+    ready = False
+    for name, child in _opened(part) if part.activation is not None else part.children:
         direct = through(child, signal._replace(loose=signal.loose and not signal.dimensions))
         after = through(child, flattened(signal)) if direct is None and signal.dimensions and _first(child) == "Linear" else direct
         if after is None:
             return None
-        steps.append(Step(name, direct is None))
+        steps.append(Step(name, direct is None, ready and _is_main(child)))
+        ready = part.activation is not None and (ready or _is_main(child))
         signal = after
     return steps
+
+
+def _opened(part: Part) -> Iterator[tuple[str, Part]]:
+    """The modules of a chain, those in containers too, by their paths in it."""
+    for name, child in part.children:
+        if child.form in (Form.SEQUENTIAL, Form.LIST):
+            yield from ((f"{name}.{inner}", each) for inner, each in _opened(child))
+        else:
+            yield name, child
+
+
+def _is_main(part: Part) -> bool:
+    """Whether it is a matrix or a convolution, between which activations stand."""
+    return part.layer is not None and part.layer.kind.startswith(("Linear", "Conv"))
 
 
 def _first(part: Part) -> str:

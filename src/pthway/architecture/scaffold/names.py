@@ -30,7 +30,7 @@ INNER: Final = frozenset((
 # fmt: on
 """What every ``nn.Module`` keeps of itself, which neither a tensor nor a module may replace."""
 
-OF_THE_FILE: Final = frozenset(("Model", "Unknown", "nn", "self", "super", "torch", "warnings", "index", "x"))
+OF_THE_FILE: Final = frozenset(("Enum", "F", "Model", "NamedTuple", "Unknown", "nn", "self", "super", "torch", "warnings", "index", "x"))
 """Names that the written file uses itself."""
 
 LONGEST: Final = 40
@@ -70,8 +70,8 @@ def is_tensor(name: str) -> bool:
 class Names:
     """Names that are given once each."""
 
-    def __init__(self) -> None:
-        self.used = {*OF_THE_FILE, *dir(builtins)}
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self.used = {*OF_THE_FILE, *dir(builtins), *taken}
         self.last: dict[str, int] = {}
 
     def of_class(self, path: str) -> str:

@@ -4,6 +4,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from pthway.architecture.scaffold.case import Layer
+from pthway.architecture.scaffold.code import Code
 
 
 class Form(Enum):
@@ -44,3 +45,7 @@ class Part(NamedTuple):
     sequential: bool = False
     """Whether a class of its own runs its modules in order."""
     guesses: tuple[str, ...] = ()
+    activation: Layer | None = None
+    """What the user says is called between its layers, where it has no module for it."""
+    code: Code | None = None
+    """Its methods, where the file holds its program."""

@@ -8,11 +8,15 @@ from typing import Final
 
 from pthway.architecture.scaffold.case import Case, Layer
 from pthway.architecture.scaffold.flow import Signal, through_all
+from pthway.architecture.scaffold.given import Given
 from pthway.architecture.scaffold.layers import infer
 from pthway.architecture.scaffold.names import is_module, is_tensor
 from pthway.architecture.scaffold.part import Bare, Form, Part
 from pthway.architecture.scaffold.settings import Settings, weightless, weightless_by_name
+from pthway.architecture.scaffold.settle import settled
 from pthway.architecture.scaffold.told import Held, Node, Told, tree
+from pthway.architecture.scaffold.torchscript.program import Class
+from pthway.architecture.scaffold.torchscript.translate import Translator
 from pthway.architecture.scaffold.transformers import CHILDREN, STACK
 from pthway.errors import Unrepresentable
 
@@ -31,14 +35,25 @@ _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,5}")
 
 _FUNCTION: Final = re.compile(r"<torch\.[\w.]+\.(relu|gelu)>")
 
+_ACTIVATIONS: Final = {"1": "relu", "2": "gelu"}
+"""What a compiled transformer's layer notes of its activation."""
+
 _LARGEST_LAYER: Final = 1024
 """Tensors of one layer: an LSTM has up to ten in each of its layers."""
 
 
-def plan(told: Told) -> Part:
-    """The root as a part, with everything below it. Raises `LimitExceeded` for modules nested too deep."""
+def plan(told: Told, translator: Translator | None = None, given: Given | None = None) -> Part:
+    """The root as a part, with everything below it. Raises `LimitExceeded` for modules nested too deep.
+
+    *translator* makes the code of the modules of a TorchScript program, *given* is what the user settles; what of it fits nowhere is a
+    `UsageError`.
+    """
+    given = given or Given()
     root = tree(told)
-    return _Planner(root, names_all=told.held is not None or any(node.version is not None for node in _walk(root))).root(root)
+    names_all = told.held is not None or any(node.version is not None for node in _walk(root))
+    made = _Planner(root, translator, given, names_all=names_all).root(root)
+    given.check()
+    return settled(made, given.activation) if given.activation is not None else made
 
 
 def _walk(node: Node) -> list[Node]:
@@ -48,7 +63,10 @@ def _walk(node: Node) -> list[Node]:
 class _Planner:
     """Goes through the modules in the file's order, since what stands before a layer tells something of it."""
 
-    def __init__(self, root: Node, *, names_all: bool) -> None:
+    def __init__(self, root: Node, translator: Translator | None, given: Given, *, names_all: bool) -> None:
+        self.root_node = root
+        self.translator = translator
+        self.given = given
         self.names_all = names_all
         """Whether the file names modules without weights too."""
         self.before: Layer | None = None
@@ -72,20 +90,47 @@ class _Planner:
 
     def part(self, node: Node) -> Part:
         kind = _torch_class(node.held)
-        if kind not in CONTAINERS and (layer := self.layer(node, kind)) is not None:
+        if kind not in CONTAINERS and (layer := self.layer(node, kind)) is not None and not self.open(node, layer):
             if layer.gives is not None:
                 self.before = layer
             foreign = node.held is not None and not kind
             return Part(node.path, Form.LAYER, layer=layer, kind=_foreign(node.held), guesses=("class",) * foreign)
-        if not node.own and not node.children:
-            return self.without_tensors(node, kind)
+        if not node.own and not node.children and not self.unknown(part := self.without_tensors(node, kind), node):
+            return part
         for name in node.children:
             if not is_module(name):
                 raise _unnamed("module", name, node)
         children = tuple((name, self.part(child)) for name, child in node.children.items())
         named = node.held.kind if node.held and kind not in CONTAINERS else ""
         made = Part(node.path, Form.CLASS, children, _bare(node), kind=named, sequential=kind == "Sequential")
+        if self.translator is not None and (held := self.script(node)) is not None:
+            return self.compiled(made, node, held, self.translator)
         return made if node.own else self.container(made, kind)
+
+    def open(self, node: Node, layer: Layer) -> bool:
+        """Whether a module of a program is translated rather than written as *layer*, of which not all is known."""
+        held = self.script(node)
+        if self.translator is None or held is None:
+            return False
+        own = not held.kind.startswith(TORCH)  # which may do more than the layer it is derived from
+        return own or bool(layer.guesses) or (held.constants is None and not self.translator.layer(held))
+
+    def unknown(self, part: Part, node: Node) -> bool:
+        """Whether a module of a program without weights is translated rather than written as *part*."""
+        return self.script(node) is not None if part.layer is None else self.open(node, part.layer)
+
+    def script(self, node: Node) -> Class | None:
+        """The class of a module in the program of a TorchScript archive; None in other files."""
+        return self.translator.program.classes.get(node.held.script) if self.translator is not None and node.held is not None else None
+
+    def compiled(self, made: Part, node: Node, held: Class, translator: Translator) -> Part:
+        """*made* as the container of torch that it is, or with the code of its program."""
+        kind = translator.container(held)
+        if kind and not node.own:
+            return made._replace(form=Form.LIST if kind == "ModuleList" else Form.SEQUENTIAL, sequential=False)
+        values = node.held.values if node.held else {}
+        code = translator.module(held, frozenset(node.own), values, is_root=node is self.root_node)
+        return made._replace(code=code, sequential=False)
 
     def layer(self, node: Node, kind: str) -> Layer | None:
         compound = node.children.keys() >= CHILDREN or STACK in node.children
@@ -94,27 +139,39 @@ class _Planner:
             return None
         if node.held is not None and not kind and not _told_enough(node.held):
             return None  # a class of the user's with weights of its own
+        chosen = Settings(_settings(node), self.given.settings_at(node.path))
         case = Case(
             {name: tensor.shape for name, tensor in tensors.items()},
             node.path.rpartition(".")[2],
-            Settings(_settings(node)),
+            chosen,
             kind="Linear" if kind == "NonDynamicallyQuantizableLinear" else kind,
             version=node.version,
             before=self.before,
             after=self.after.get(node.path, {}),
             dimensions=self.dimensions,
         )
-        return infer(case, {name: tensor.dtype for name, tensor in tensors.items()})
+        found = infer(case, {name: tensor.dtype for name, tensor in tensors.items()})
+        for name in chosen.taken if found is not None else ():
+            self.given.note(node.path, name)
+        return found
 
     def without_tensors(self, node: Node, kind: str) -> Part:
         settings = Settings(node.held.settings if node.held else None)
         found = weightless(kind, settings) if kind else None
         named = weightless_by_name(node.path.rpartition(".")[2]) if node.held is None else None
+        said = self.given.layer_at(node.path) if named else None
+        if said is not None:
+            return Part(node.path, Form.LAYER, layer=said)
         if named:
             return Part(node.path, Form.LAYER, layer=Layer(named, ()), guesses=("name",))
         if found is None:
-            return Part(node.path, Form.UNKNOWN, kind=node.held.kind if node.held else "")
+            return self.without_trace(node.path)._replace(kind=node.held.kind if node.held else "")
         return Part(node.path, Form.LAYER, layer=Layer(kind, *found))
+
+    def without_trace(self, path: str) -> Part:
+        """A module of which the file tells nothing: what the user says it is, or unknown."""
+        said = self.given.layer_at(path)
+        return Part(path, Form.UNKNOWN) if said is None else Part(path, Form.LAYER, layer=said)
 
     def container(self, made: Part, kind: str) -> Part:
         """*made* as a container of torch, where its children are numbered; otherwise as it is."""
@@ -137,7 +194,9 @@ class _Planner:
         if last >= len(children) and (self.names_all or last > 4 * len(children) + 8):
             return None
         inside = f"{path}." if path else ""
-        return tuple((str(index), children.get(str(index)) or Part(f"{inside}{index}", Form.UNKNOWN)) for index in range(last + 1))
+        while not self.names_all and f"{inside}{last + 1}" in self.given.layers:  # behind the last that has weights
+            last += 1
+        return tuple((str(index), children.get(str(index)) or self.without_trace(f"{inside}{index}")) for index in range(last + 1))
 
 
 def _settings(node: Node) -> Mapping[str, object] | None:
@@ -162,7 +221,8 @@ def _settings(node: Node) -> Mapping[str, object] | None:
         held = node.children[name].held if name in node.children else None
         if held is not None and held.settings is not None and setting in held.settings:
             found[meaning] = held.settings[setting]
-    found["activation"] = _FUNCTION.sub(r"\1", str(told.get("activation")))
+    compiled = _ACTIVATIONS.get(str(told.get("activation_relu_or_gelu")))
+    found["activation"] = compiled or _FUNCTION.sub(r"\1", str(told.get("activation")))
     return {name: value for name, value in found.items() if value is not None}
 
 

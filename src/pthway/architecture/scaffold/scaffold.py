@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
+from pthway.architecture.scaffold.given import Given
 from pthway.architecture.scaffold.names import printable, prose, string
 from pthway.architecture.scaffold.plan import plan
 from pthway.architecture.scaffold.told import Told, versions_fit
+from pthway.architecture.scaffold.torchscript.translate import Translator
 from pthway.architecture.scaffold.write import Writer, Written
 from pthway.errors import Unrepresentable
 
@@ -28,12 +30,12 @@ class Source(NamedTuple):
     """Program text that the file holds, by its name there."""
 
 
-def scaffold(told: Told, source: Source) -> Written:
+def scaffold(told: Told, source: Source, given: Given | None = None) -> Written:
     """The text of a Python file whose class ``Model`` has exactly these tensors.
 
-    Nothing from the weights file becomes code: names are string literals, or attributes where they are plain identifiers. Needs no
-    torch. Raises `Unrepresentable` for a file without tensors and for names that torch gives to none, `LimitExceeded` for modules
-    nested too deep.
+    Nothing from the weights file becomes code: names are string literals, or attributes where they are plain identifiers. *given* is
+    what the user settles of what the file leaves open. Needs no torch. Raises `Unrepresentable` for a file without tensors and for
+    names that torch gives to none, `LimitExceeded` for modules nested too deep, `UsageError` for what is given and fits nowhere.
     """
     if not told.tensors:
         raise Unrepresentable(
@@ -41,7 +43,9 @@ def scaffold(told: Told, source: Source) -> Written:
             "A class is written from its weights.",
             "See what is in the file: pthway inspect",
         )
-    return Writer(plan(told)).write(list(_head(told, source)), _tail(source.texts))
+    translator = Translator(told.program, told.constants) if told.program is not None and told.held is not None else None
+    root = plan(told, translator, given)
+    return Writer(root, translator).write(list(_head(told, source)), "" if translator else _tail(source.texts))
 
 
 def _head(told: Told, source: Source) -> Iterator[str]:

@@ -23,18 +23,25 @@ _PER_DIMENSION: Final = frozenset(("kernel_size", "stride", "padding", "dilation
 
 
 class Settings:
-    """The attributes of one module; ``Settings(None)`` where the file tells none."""
+    """The attributes of one module; ``Settings(None)`` where the file tells none. *given* is what the user says beside them."""
 
-    def __init__(self, told: Mapping[str, object] | None) -> None:
+    def __init__(self, told: Mapping[str, object] | None, given: Mapping[str, Value] | None = None) -> None:
         self.told = told
+        self.given = given or {}
+        self.taken: set[str] = set()
+        """Names of *given* that a layer asked for."""
 
     def has(self, name: str) -> bool:
         """Whether the file tells this setting, and it is one that can be written down."""
-        return self.told is not None and name in self.told and _is_literal(self.told[name])
+        if self.told is not None and name in self.told and is_setting(self.told[name]):
+            return True
+        self.taken |= {name} & self.given.keys()
+        return name in self.given
 
     def value(self, name: str) -> Value:
         """A setting that the file tells."""
-        found = _literal((self.told or {})[name])
+        told = self.told is not None and name in self.told and is_setting(self.told[name])
+        found = _literal(self.told[name] if told and self.told is not None else self.given[name])
         if name in _PER_DIMENSION and isinstance(found, tuple) and len(set(found)) == 1 and found[0] is not None:
             return found[0]
         return found
@@ -54,7 +61,8 @@ class Settings:
         return tuple(name for name in names if not self.has(name))
 
 
-def _is_literal(value: object) -> bool:
+def is_setting(value: object) -> bool:
+    """Whether a value can be a setting: a number, a word of torch's, None, or a tuple of these."""
     match value:
         case None | bool():
             return True
@@ -65,7 +73,7 @@ def _is_literal(value: object) -> bool:
         case str():
             return value in _WORDS
         case list() | tuple():
-            return 0 < len(value) <= _LONGEST and all(_is_literal(each) and not isinstance(each, list | tuple) for each in value)
+            return 0 < len(value) <= _LONGEST and all(is_setting(each) and not isinstance(each, list | tuple) for each in value)
     return False
 
 
@@ -145,6 +153,17 @@ _BY_NAME: Final[Mapping[str, str]] = {
 def weightless_by_name(name: str) -> str | None:
     """The class that a module's name stands for; None for any other name."""
     return _BY_NAME.get(name.rstrip("0123456789").strip("_").lower())
+
+
+def weightless_kinds() -> tuple[str, ...]:
+    """The classes of torch without weights that are written."""
+    return tuple(_WEIGHTLESS)
+
+
+def needs(kind: str) -> tuple[str, ...]:
+    """What the constructor of a module without weights takes, in its order; nothing for a class that is not known."""
+    takes = _WEIGHTLESS.get(kind, _Arguments())
+    return (*takes.required, *takes.defaults, *_WEIGHTLESS_OPTIONS.get(kind, {}))
 
 
 def weightless(kind: str, settings: Settings) -> tuple[tuple[tuple[str, Value], ...], int] | None:

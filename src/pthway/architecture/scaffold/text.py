@@ -27,6 +27,12 @@ def arguments(layer: Layer, values: list[str]) -> list[str]:
     return _listed(layer, iter(values))
 
 
+def sizes(layer: Layer) -> list[str]:
+    """The texts of the numbers among the arguments of a layer, in their order."""
+    many = (each for _, value in layer.arguments for each in (value if isinstance(value, tuple) else (value,)))
+    return [str(each) for each in many if is_size(each)]
+
+
 def _listed(layer: Layer, sizes: Iterator[str]) -> list[str]:
     texts = [_value(value, sizes) for _, value in layer.arguments]
     named = [f"{name}={text}" for (name, _), text in zip(layer.arguments, texts, strict=True)]

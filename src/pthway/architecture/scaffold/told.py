@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from pthway.architecture.difference import Shaped
+from pthway.architecture.scaffold.torchscript.program import Numbers, Program
 from pthway.errors import LimitExceeded
 
 MAX_LEVELS: Final = 60
@@ -19,6 +20,10 @@ class Held(NamedTuple):
     """What its constructor set on it, as plain data; None where the file does not tell it."""
     buffers: frozenset[str]
     """Which of its tensors are buffers rather than parameters."""
+    script: str = ""
+    """Full name of its class in the program of a TorchScript archive."""
+    values: Mapping[str, object] = {}
+    """In such a program, its attributes that are no weights."""
 
 
 class Told(NamedTuple):
@@ -28,7 +33,11 @@ class Told(NamedTuple):
     versions: Mapping[str, int | None] | None = None
     """What ``state_dict()`` notes of every module, those without tensors too; None where the file does not have it."""
     held: Mapping[str, Held] | None = None
-    """The pickled modules by path; None where the file holds a plain state dict."""
+    """The modules by path, pickled or compiled; None where the file holds a plain state dict."""
+    program: Program | None = None
+    """The program of a TorchScript archive."""
+    constants: Mapping[str, Numbers] = {}
+    """The small tensors that it refers to beside the weights."""
 
 
 class Node:

@@ -7,12 +7,14 @@ from typing import Final, NamedTuple
 
 from pthway.architecture.difference import EXTRA_STATE
 from pthway.architecture.scaffold.case import Layer
+from pthway.architecture.scaffold.code import Code
 from pthway.architecture.scaffold.fold import Folded, Group
 from pthway.architecture.scaffold.forward import chain, known
 from pthway.architecture.scaffold.guesses import GUESSES, HARMLESS
 from pthway.architecture.scaffold.names import is_attribute, prose, string
 from pthway.architecture.scaffold.part import Bare, Form, Part
-from pthway.architecture.scaffold.text import INDENT, Expression, arguments, continues, framed, indented, numbered, repeated
+from pthway.architecture.scaffold.text import INDENT, Expression, arguments, continues, framed, indented, numbered, repeated, sizes
+from pthway.architecture.scaffold.torchscript.translate import Translator
 
 _UNKNOWN: Final = '''class Unknown(nn.Module):
     """A module without weights. The file does not tell what it is: put the activation, pooling or dropout here instead."""
@@ -22,7 +24,11 @@ _UNKNOWN: Final = '''class Unknown(nn.Module):
         self.name = name
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        raise NotImplementedError(f"{self.name} has no weights, so the file does not tell what it computes. Replace it in this file.")'''
+        told = "has no weights, so the file does not tell what it computes. Replace it in this file, or write it again with"
+        raise NotImplementedError(f"{self.name} {told} --activation or --set '*{self.name}=LAYER'.")'''
+
+_ACTIVATION: Final = "activation_between"
+"""The name under which the activation that the user names is kept, which no file has by chance."""
 
 _EXTRA_STATE: Final = """
     def get_extra_state(self) -> torch.Tensor:
@@ -48,9 +54,10 @@ class Written(NamedTuple):
 class Writer:
     """Writes one network."""
 
-    def __init__(self, root: Part) -> None:
+    def __init__(self, root: Part, translator: Translator | None = None) -> None:
         self.root = root
-        self.folded = Folded(root)
+        self.translator = translator
+        self.folded = Folded(root, translator.given.taken if translator else ())
         self.uses: set[str] = set()
         """Names that the file has to import or define."""
         self.guesses: Counter[str] = Counter()
@@ -63,7 +70,7 @@ class Writer:
         *classes, network = [list(self._class(group)) for group in groups]
         steps = self._root_forward()
         network += ["", *steps] if steps else []
-        blocks = [_UNKNOWN] * ("Unknown" in self.uses)
+        blocks = [*self._outside(), *[_UNKNOWN] * ("Unknown" in self.uses)]
         blocks += ["\n".join(lines) for lines in (*classes, network)]
         beginning = "\n".join([*self._docstring(head), "", self._imports()])
         text = "\n\n\n".join([beginning, *blocks]) + "\n"
@@ -86,14 +93,28 @@ class Writer:
         yield '"""'
 
     def _imports(self) -> str:
-        lines = ["import warnings\n"] * ("warnings" in self.uses)
+        lines = ["from enum import Enum"] * ("Enum" in self.uses)
+        lines += ["from typing import NamedTuple"] * ("NamedTuple" in self.uses)
+        lines += ["import warnings"] * ("warnings" in self.uses)
         needs = self.uses & {"torch", "Unknown"}
-        return "\n".join(lines + ["import torch"] * bool(needs) + ["from torch import nn"])
+        torch = ["import torch"] * bool(needs) + ["from torch import nn"] + ["from torch.nn import functional as F"] * ("F" in self.uses)
+        return "\n".join([*lines, *[""] * bool(lines), *torch])
 
     def _state(self) -> str:
         if self.open_forwards or self.unknown:
             return "to fill in"
         return "guessed" if self.guesses.keys() - HARMLESS else "complete"
+
+    def _outside(self) -> Iterator[str]:
+        """The tuples and functions of a program that stand outside of its classes."""
+        if self.translator is None:
+            return
+        for lines in self.translator.tuples.values():
+            self.uses.add("Enum" if lines[0].endswith("(Enum):") else "NamedTuple")
+            yield "\n".join(lines)
+        for code in self.translator.functions.values():
+            self._note_code(code)
+            yield "\n".join(line for method in code.methods for line in method)
 
     # --- a class ------------------------------------------------------------------------------------------------------
 
@@ -125,9 +146,28 @@ class Writer:
             yield from indented(self._entries(part, values), 2)
         if any(bare.name == EXTRA_STATE for bare in part.bare):
             yield from _EXTRA_STATE.splitlines()
-        if not is_root and not part.sequential:
+        if part.activation is not None:
+            made = f"nn.{part.activation.kind}({', '.join(arguments(part.activation, sizes(part.activation)))})"
+            yield f"{INDENT * 2}self.{_ACTIVATION} = {made}"
+        if part.code is not None:
+            yield from self._methods(part.code)
+        elif not is_root and not part.sequential:
             yield ""
             yield from self._to_fill_in(group.name, part)
+
+    def _methods(self, code: Code) -> Iterator[str]:
+        for name, text in code.attributes:
+            yield f"{INDENT * 2}self.{name} = {text}"
+        for name, text in code.buffers:
+            yield f"{INDENT * 2}self.register_buffer({string(name)}, {text}, persistent=False)"
+        for lines in code.methods:
+            yield ""
+            yield from (f"{INDENT}{line}".rstrip() for line in lines)
+        self._note_code(code)
+
+    def _note_code(self, code: Code) -> None:
+        self.uses |= code.imports
+        self.open_forwards += code.failed
 
     def _described(self, group: Group) -> str:
         if group.parts[0] is self.root:
@@ -238,31 +278,35 @@ class Writer:
 
     def _root_forward(self) -> list[str]:
         root = self.root
+        if root.code is not None:
+            return []
         if root.sequential or root.layer is not None:
             return self._warned(["return super().forward(x)"]) if root.sequential and self._doubtful() else []
         steps = chain(root)
         if steps is None:
             return list(self._to_fill_in("Model", root))
-        remark = self._remark("", ("order",))
+        remark = self._remark("", ("order",)) if root.activation is None else "in the order of the file, with the activation that was given"
         calls: list[str] = []
         for step in steps:
+            calls += [f"x = self.{_ACTIVATION}(x)"] * step.activated
             calls += ["x = torch.flatten(x, 1)"] * step.flatten
             way = f"self.{step.name}" if is_attribute(step.name) else f"self.get_submodule({string(step.name)})"
             calls.append(f"x = {way}(x)")
-        return self._warned([f"# {remark}", *calls, "return x"])
+        body = [f"# {remark}", *calls, "return x"]
+        return self._warned(body) if self._doubtful() else self._plain(body)
 
     def _doubtful(self) -> bool:
         return bool(self.guesses.keys() - HARMLESS)
 
+    def _plain(self, body: list[str]) -> list[str]:
+        self.uses.add("torch")
+        return [f"{INDENT}def forward(self, x: torch.Tensor) -> torch.Tensor:", *(INDENT * 2 + line for line in body)]
+
     def _warned(self, body: list[str]) -> list[str]:
         """A forward that says that it rests on guesses."""
-        self.uses |= {"warnings", "torch"}
-        return [
-            f"{INDENT}def forward(self, x: torch.Tensor) -> torch.Tensor:",
-            f"{INDENT * 2}# Take this line out when every guess in this file is settled.",
-            f'{INDENT * 2}warnings.warn("The numbers rest on guesses; this file marks them.", stacklevel=2)',
-            *(INDENT * 2 + line for line in body),
-        ]
+        self.uses.add("warnings")
+        warning = 'warnings.warn("The numbers rest on guesses; this file marks them.", stacklevel=2)'
+        return self._plain(["# Take this line out when every guess in this file is settled.", warning, *body])
 
 
 def _empty(bare: Bare, sizes: list[str]) -> str:

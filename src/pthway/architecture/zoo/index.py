@@ -1,44 +1,33 @@
 """The index of networks: one file of the package, read in a few milliseconds, whose listings are unpacked when they are asked for.
 
-The file, all numbers little-endian:
+The file is of the form that `pthway.architecture.zoo.packed` describes:
 
-    16 bytes   ``pthway zoo index``
-    u32 × 3    version, CRC-32 of everything after these numbers, bytes of the head
-    head       zlib, JSON: libraries with releases, rows, what separates groups, the sizes of what follows
+    head       libraries with releases, rows, what separates groups, the sizes of what follows
     u64 × b    for each block, sorted: the hash of its names …
     u16 × b    … and its number
     u32 × s    sketches of names and shapes, sorted: the hash of a line …
     u16 × s    … and the row that has it
     u32 × t    sketches of names alone, sorted …
     u16 × t    … and the block
-    pages      LZMA, each the texts of some blocks that lie side by side
+    pages      the texts of the blocks
 
 A *row* is one way to build one network. Rows whose weights have the same names share a *block*: its text is the names, a line each,
 then one line a row with the shapes in the order of the names. The counters of batch norms are left out, since old files lack them.
 A *sketch* is the lines of a listing with the smallest hashes: a sample that is the same one wherever the lines occur.
 """
 
-import json
-import lzma
-import sys
-import zlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from hashlib import blake2b
-from importlib.resources import files
-from struct import Struct
 from typing import Any, Final, NamedTuple, final
 
-from pthway.errors import CorruptFile
+from pthway.architecture.zoo.packed import Form, Pages, arrays
 
-MAGIC: Final = b"pthway zoo index"
-VERSION: Final = 1
-FILE: Final = "index.bin"
+FORM: Final = Form("index.bin", b"pthway zoo index", 1)
 SKETCH: Final = 48
 """Lines of a listing that stand for it when relatives are looked for."""
-NUMBERS: Final = Struct("<III")
 
 
 class Row(NamedTuple):
@@ -78,8 +67,7 @@ class Index:
     """The index in memory."""
 
     def __init__(self, data: bytes) -> None:
-        self._data = memoryview(data)
-        head, at = _head(data)
+        head, at = FORM.head(data)
         self.libraries: dict[str, str] = head["libraries"]
         """Each library with the release that was indexed."""
         self.rows = [Row(*values) for values in head["rows"]]
@@ -90,17 +78,9 @@ class Index:
         self._members: list[list[int]] = [[] for _ in range(blocks)]
         for number, row in enumerate(self.rows):
             self._members[row.block].append(number)
-        self._pages: list[tuple[int, int, int]] = []
-        arrays = []
-        for kind, count in (("Q", blocks), ("H", blocks), *((k, n) for n in head["sketches"] for k in "IH")):
-            arrays.append(_array(kind, self._data[at : at + count * array(kind).itemsize]))
-            at += count * array(kind).itemsize
-        self._names, self._blocks, *self._sketches = arrays
-        first = 0
-        for size, count in head["pages"]:
-            self._pages.append((first, at, at + size))
-            first, at = first + count, at + size
-        self._unpacked: dict[int, list[str]] = {}
+        sizes = [("Q", blocks), ("H", blocks), *((kind, count) for count in head["sketches"] for kind in "IH")]
+        (self._names, self._blocks, *self._sketches), at = arrays(memoryview(data), at, sizes)
+        self._pages = Pages(memoryview(data), head["pages"], at)
 
     def block(self, names: Iterable[str]) -> int | None:
         """Return the block of the networks whose weights have exactly these names, if there is one."""
@@ -119,7 +99,7 @@ class Index:
 
     def listing(self, block: int) -> Listing:
         """Return names and shapes of a block."""
-        text = self._text(block).split("\n\n")
+        text = self._pages.text(block).split("\n\n")
         shapes = (tuple(line.split(" ")) for line in text[1].split("\n"))
         return Listing(tuple(text[0].split("\n")), dict(zip(self._members[block], shapes, strict=True)))
 
@@ -135,18 +115,11 @@ class Index:
         """The blocks with the hash *line* in their sketch of names."""
         return _having(self._sketches[2], self._sketches[3], line)
 
-    def _text(self, block: int) -> str:
-        page = next(number for number in reversed(range(len(self._pages))) if self._pages[number][0] <= block)
-        first, start, end = self._pages[page]
-        if page not in self._unpacked:
-            self._unpacked = {page: lzma.decompress(self._data[start:end]).decode("utf-8").split("\n\n\n")}
-        return self._unpacked[page][block - first]
-
 
 @cache
 def the_index() -> Index:
     """Return the index that ships with the package."""
-    return Index((files("pthway.architecture.zoo") / FILE).read_bytes())
+    return Index(FORM.read())
 
 
 def names_hash(names: Iterable[str]) -> int:
@@ -159,37 +132,8 @@ def line_hash(line: str) -> int:
     return int.from_bytes(blake2b(line.encode("utf-8", "surrogatepass"), digest_size=4).digest(), "little")
 
 
-def _head(data: bytes) -> tuple[dict[str, Any], int]:
-    start = len(MAGIC) + NUMBERS.size
-    if len(data) < start or data[: len(MAGIC)] != MAGIC:
-        raise _damaged("does not begin as an index does")
-    version, checksum, size = NUMBERS.unpack_from(data, len(MAGIC))
-    if version != VERSION:
-        raise _damaged(f"is of version {version}, and this pthway reads version {VERSION}")
-    if zlib.crc32(memoryview(data)[start:]) != checksum:
-        raise _damaged("has another checksum than was written with it")
-    head: dict[str, Any] = json.loads(zlib.decompress(data[start : start + size]))
-    return head, start + size
-
-
-def _array(kind: str, data: memoryview) -> "array[int]":
-    found = array(kind)
-    found.frombytes(data)
-    if sys.byteorder == "big":
-        found.byteswap()
-    return found
-
-
 def _having(hashes: "array[int]", owners: "array[int]", line: int) -> Iterator[int]:
     at = bisect_left(hashes, line)
     while at < len(hashes) and hashes[at] == line:
         yield owners[at]
         at += 1
-
-
-def _damaged(how: str) -> CorruptFile:
-    return CorruptFile(
-        f"The index of networks, {FILE}, {how}.",
-        "It is a file of pthway itself.",
-        "Install pthway again: pip install --force-reinstall pthway",
-    )
