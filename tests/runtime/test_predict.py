@@ -12,7 +12,7 @@ from PIL import Image
 from torch import nn
 
 import pthway
-from pthway.bundle.folder import GOLDEN
+from pthway.bundle.function_record import FUNCTIONS as RECORD_FILE
 from pthway.errors import Drift, FunctionFailed, InputRefused, NotExportable, UsageError
 
 DEMO = Path(pthway.__file__).parent / "demo"
@@ -157,7 +157,7 @@ def test_two_files_of_one_name_are_refused_rather_than_mixed(model, source, tmp_
 
 
 def test_what_the_functions_gave_is_recorded_beside_the_golden_record(packed):
-    kept = pthway.open(packed.file(GOLDEN))
+    kept = pthway.open(packed.file(RECORD_FILE))
     assert {"before/inputs/x", "before/outputs/x", "after/inputs/output", "after/outputs/best"} <= set(kept)
     np.testing.assert_array_equal(kept["before/outputs/x"].numpy(), (kept["before/inputs/x"].numpy() - 3) * 2)
 

@@ -14,7 +14,6 @@ from pthway.errors import BundleRefused
 
 Array = npt.NDArray[Any]
 
-PACK_AGAIN: Final = "Pack the model again"
 NAN: Final = "nan"
 """The record whose input holds a NaN: not every runtime lets it through to the answer."""
 RELATIVE: Final = 1e-4
@@ -119,22 +118,6 @@ def _flat(records: Mapping[str, Record]) -> dict[str, Array]:
     }
 
 
-def read_record(path: Path, name: str) -> Record:
-    """The one record of that name, whatever its arrays are called. Raises `BundleRefused` if the file has none."""
-    try:
-        with safe_open(path, framework="np") as file:
-            keys = [key for key in file.keys() if key.startswith(f"{name}/")]  # noqa: SIM118  # no mapping
-            sides = [
-                {key.removeprefix(begin): file.get_tensor(key) for key in keys if key.startswith(begin)}
-                for begin in (f"{name}/inputs/", f"{name}/outputs/")
-            ]
-    except (SafetensorError, OSError) as cause:
-        raise BundleRefused(f"The golden record {path.name} cannot be read: {cause}.", "It is a safetensors file.", PACK_AGAIN) from cause
-    if not all(sides):
-        raise BundleRefused(f"{path.name} has no record of {name}.", "What a packed function gave is recorded there.", PACK_AGAIN)
-    return Record(*sides)
-
-
 def read_records(path: Path, manifest: Manifest) -> dict[str, Record]:
     """The records of a golden file. Raises `BundleRefused` if it is not what the manifest says."""
     inputs, outputs = ([each.name for each in side] for side in (manifest.signature.inputs, manifest.signature.outputs))
@@ -151,5 +134,5 @@ def read_records(path: Path, manifest: Manifest) -> dict[str, Record]:
         raise BundleRefused(
             f"The golden record {path.name} cannot be read: {cause}.",
             "It holds the inputs and outputs that the manifest names.",
-            PACK_AGAIN,
+            "Pack the model again",
         ) from cause

@@ -144,7 +144,7 @@ class Manifest(_Record, frozen=True):
     labels: tuple[str, ...] | None
     functions: dict[Literal["before", "after"], str]
     """Functions of the packer's in ``source/`` or a package, as ``module:name``: what is done to the inputs and to the outputs. What they
-    give is recorded in ``golden.safetensors`` as ``before/inputs/name`` and so on."""
+    give is recorded in ``functions.safetensors`` as ``before/inputs/name`` and so on."""
     architecture: Architecture | None
     """None where the network cannot be built again: only its programs run."""
     programs: tuple[Program, ...]

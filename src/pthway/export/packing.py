@@ -18,6 +18,7 @@ from pthway import __version__
 from pthway.bundle import manifest
 from pthway.bundle.environment import available_cores, environment
 from pthway.bundle.folder import GOLDEN, SOURCE, WEIGHTS, Bundle, open_bundle
+from pthway.bundle.function_record import FUNCTIONS
 from pthway.bundle.golden import NAN, Record, tolerance_for, write_records
 from pthway.bundle.manifest import Architecture, Golden, Manifest, Program, Provenance
 from pthway.bundle.write import drafted, finish
@@ -94,7 +95,9 @@ def pack(  # noqa: PLR0913  # what a bundle says, each by its name
     of_functions = function_records(functions, referred, records, taken)
     with drafted(target, force=force) as draft, _torch_threads():
         _write_weights(referred.reference.module, draft / WEIGHTS)
-        write_records(draft / GOLDEN, records | of_functions)
+        write_records(draft / GOLDEN, records)
+        if of_functions:
+            write_records(draft / FUNCTIONS, of_functions)
         architecture, notes = _architecture(model, draft / SOURCE, programs)
         stub = _manifest(model, referred, records, card, architecture, seed=None if example is not None else seed)
         stub = manifest.replaced(

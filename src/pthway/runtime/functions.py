@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pthway.architecture.resolve import resolve_in
-from pthway.bundle.folder import GOLDEN, SOURCE, Bundle
-from pthway.bundle.golden import compare, read_record, tolerance_for
+from pthway.bundle.folder import SOURCE, Bundle
+from pthway.bundle.function_record import FUNCTIONS, read_record
+from pthway.bundle.golden import compare, tolerance_for
 from pthway.data.intake import numbers_of
 from pthway.errors import ArchitectureNotFound, BundleRefused, Drift, FunctionFailed
 
@@ -56,7 +57,7 @@ def load_function(bundle: Bundle, role: Role) -> Function:
         function = Function(role, reference, _found(bundle, reference))
     except ArchitectureNotFound as cause:
         raise BundleRefused(f"The function {reference} of {bundle.path} cannot be imported: {cause.what}", cause.why, cause.fix) from cause
-    record = read_record(bundle.file(GOLDEN), role)
+    record = read_record(bundle.file(FUNCTIONS), role)
     got = function(record.inputs)
     apart = compare(record.outputs, got, tolerance_for({name: [array] for name, array in record.outputs.items()}))
     if apart.deviation is not None or got.keys() != record.outputs.keys():
