@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from pthway.bundle import Bundle, open_bundle
     from pthway.checkpoint import Checkpoint
     from pthway.checkpoint import open_checkpoint as open  # noqa: A004  # pthway.open, as in gzip.open
-    from pthway.data.prepare import ImagePreparation
+    from pthway.data.preparation import ColumnPreparation, ImagePreparation
     from pthway.data.reading import Reading
+    from pthway.evaluation import Evaluation, evaluate
     from pthway.export import Card, pack
     from pthway.identification import identify
     from pthway.model import Model, load, wrap
@@ -33,6 +34,8 @@ __all__ = [
     "Bundle",
     "Card",
     "Checkpoint",
+    "ColumnPreparation",
+    "Evaluation",
     "ImagePreparation",
     "Model",
     "PthwayError",
@@ -41,6 +44,7 @@ __all__ = [
     "Session",
     "__version__",
     "create_app",
+    "evaluate",
     "export_bundle",
     "identify",
     "load",
@@ -55,6 +59,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Evaluation": ("pthway.evaluation", "Evaluation"),
+    "evaluate": ("pthway.evaluation", "evaluate"),
     "Bundle": ("pthway.bundle", "Bundle"),
     "Card": ("pthway.export", "Card"),
     "Reading": ("pthway.data.reading", "Reading"),
@@ -69,7 +75,8 @@ _HOMES = {
     "tune": ("pthway.tuning", "tune"),
     "verify": ("pthway.runtime", "verify"),
     "Checkpoint": ("pthway.checkpoint", "Checkpoint"),
-    "ImagePreparation": ("pthway.data.prepare", "ImagePreparation"),
+    "ColumnPreparation": ("pthway.data.preparation", "ColumnPreparation"),
+    "ImagePreparation": ("pthway.data.preparation", "ImagePreparation"),
     "Model": ("pthway.model", "Model"),
     "identify": ("pthway.identification", "identify"),
     "load": ("pthway.model", "load"),

@@ -22,6 +22,7 @@ PthwayError
 │   └── BatchLost          RuntimeError         the network folds the batch dimension away
 ├── BundleRefused          ValueError           a bundle that is incomplete, changed, or of a format that is not known
 ├── NotExportable          RuntimeError         the network has no program of this kind, or one that gives other numbers
+├── FunctionFailed         RuntimeError         a function that was packed with the network raised, or returned no arrays
 ├── Drift                  RuntimeError         a runtime gives other numbers here than the golden record
 ├── Unrepresentable        ValueError           numbers that have no place in the format or type that was chosen
 ├── NotWritten             OSError              the file could not be written, and nothing was left behind
@@ -136,6 +137,10 @@ class BundleRefused(PthwayError, ValueError):
 
 class NotExportable(PthwayError, RuntimeError):
     """The network cannot be turned into this kind of program, or the program gives other numbers."""
+
+
+class FunctionFailed(PthwayError, RuntimeError):
+    """A function that was packed with the network raised, or returned something else than arrays by name."""
 
 
 class Drift(PthwayError, RuntimeError):

@@ -133,7 +133,7 @@ def test_predict_refuses_an_image_of_another_size_and_says_what_to_do(tmp_path: 
     Image.new("RGB", (20, 10)).save(tmp_path / "large.png")
     done = pthway_command("predict", DIGITS, str(tmp_path / "large.png"), "--arch", NETWORK)
     assert done.returncode == 3 and "--resize" in done.stderr
-    assert pthway_command("predict", DIGITS, str(tmp_path / "large.png"), "--arch", NETWORK, "--resize").returncode == 0
+    assert pthway_command("predict", DIGITS, str(tmp_path / "large.png"), "--arch", NETWORK, "--resize", "stretch").returncode == 0
 
 
 def test_predict_uses_the_mean_and_std_that_are_given() -> None:
@@ -145,7 +145,9 @@ def test_predict_uses_the_mean_and_std_that_are_given() -> None:
 def test_demo_goes_from_the_file_to_the_accuracy() -> None:
     done = pthway_command("demo")
     assert done.returncode == 0, done.stderr
-    for line in ("pthway inspect digits.pth", "pthway.load", "channels", "solved", "held-out images right: 9"):
+    lines = ("pthway inspect digits.pth", "pthway.load", "channels", "solved", "held-out images right: 9")
+    deployed = ("onnxruntime\tas recorded", "eager\tas recorded", "0_three.png: 3", "accuracy 99.17% of 360 images")
+    for line in (*lines, *deployed):
         assert line in done.stdout
 
 

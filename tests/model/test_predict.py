@@ -624,7 +624,7 @@ def test_how_an_image_becomes_numbers_can_be_told(tmp_path: Path) -> None:
     model = pthway.wrap(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)).eval(), example=np.zeros((2, 1, 3, 4), np.float32))
     with pytest.raises(errors.InputRefused):
         model.predict(tmp_path / "x.png")
-    answer = model.predict(tmp_path / "x.png", preparation=pthway.ImagePreparation(resize=True, mean=(0.5,), std=(0.5,)))
+    answer = model.predict(tmp_path / "x.png", preparation=pthway.ImagePreparation(resize="stretch", mean=(0.5,), std=(0.5,)))
     expected = torch.full((1, 1, 3, 4), (100 / 255 - 0.5) / 0.5)
     assert np.allclose(answer.array, model(expected).numpy(), atol=1e-5)
     assert any("resized" in step or "3×4" in step for step in answer.steps)

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from pthway import _lazy
 from pthway.bundle.consistent import contradictions
-from pthway.data.preparation import ImagePreparation
+from pthway.data.preparation import ColumnPreparation, ImagePreparation
 from pthway.data.reading import Reading
 from pthway.errors import BundleRefused
 from pthway.signature import Signature
@@ -144,13 +144,14 @@ class Manifest(_Record, frozen=True):
     description: str
     licence: str
     signature: Signature
-    preparation: ImagePreparation | None
-    """How images become the input; None where no image is taken."""
+    preparation: ImagePreparation | ColumnPreparation | None
+    """How images become the input, or how the columns of tables are scaled; None where this was not told."""
     reading: Reading
     """How the output is read."""
     labels: tuple[str, ...] | None
     functions: Annotated[dict[Literal["before", "after"], str], Meta(extra_json_schema={"propertyNames": {"enum": ["after", "before"]}})]
-    """Functions of the packer's in ``source/``, as ``module:name``: what is done to the inputs and to the outputs."""
+    """Functions of the packer's in ``source/`` or a package, as ``module:name``: what is done to the inputs and to the outputs. What they
+    give is recorded in ``functions.safetensors`` as ``before/inputs/name`` and so on."""
     architecture: Architecture | None
     """None where the network cannot be built again: only its programs run."""
     programs: tuple[Program, ...]

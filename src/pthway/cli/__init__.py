@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pthway import __version__, _lazy
+from pthway.cli.bundles import add_bundle_commands
+from pthway.cli.options import add_labels, add_network, positive
+from pthway.cli.preparing import add_preparation, add_reading
 from pthway.errors import ArchitectureNotFound, MissingDependency, PthwayError, UsageError
 
 NO = 1
@@ -30,13 +33,6 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away: Python would complain once more when it flushes
         sys.exit(0)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError("not positive")
-    return number
 
 
 def _seconds(text: str) -> float:
@@ -93,24 +89,24 @@ def parser() -> ArgumentParser:
     find.add_argument("file", type=Path, help="the weights file")
     find.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="where the Python files are")
     find.add_argument("--weights", metavar="NAME", help="which of several state dicts: ema, raw, or its path in the file")
-    find.add_argument("--top", type=_positive, default=5, metavar="N", help="how many classes to show")
+    find.add_argument("--top", type=positive, default=5, metavar="N", help="how many classes to show")
     find.add_argument("--load", action="store_true", help="import the class that fits, solve its arguments and load the weights")
     find.add_argument("--json", action="store_true", help="print the classes as JSON")
 
     predict = commands.add_parser(
         "predict",
-        help="predict with the weights of a file in the network of a class",
+        help="predict with the weights of a file in the network of a class, or with a bundle",
         epilog="example:\n  pthway predict digits.pth --arch digitnet.py:DigitNet images/*.png",
         formatter_class=RawDescriptionHelpFormatter,
     )
     predict.set_defaults(run="pthway.cli.predict:run")
-    predict.add_argument("file", type=Path, help="the weights file")
+    predict.add_argument("file", type=Path, help="the weights file, or a bundle, which needs no --arch")
     predict.add_argument("inputs", nargs="+", metavar="INPUT", help=".npy, .npz, .csv, .json or an image; - is standard input")
-    _add_network(predict)
-    predict.add_argument("--labels", type=Path, metavar="FILE", help="a text file with the name of each class, a line each")
-    predict.add_argument("--resize", action="store_true", help="resize images to the size that the network takes")
-    predict.add_argument("--mean", metavar="NUMBERS", help="mean of each channel of an image, such as 0.485,0.456,0.406")
-    predict.add_argument("--std", metavar="NUMBERS", help="standard deviation of each channel of an image")
+    add_network(predict)
+    add_labels(predict)
+    predict.add_argument("--runtime", metavar="NAME", help="of a bundle: the runtime to use; the fastest without this")
+    add_preparation(predict)
+    add_reading(predict)
     predict.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the answers: .npy, .npz, .csv or .jsonl")
     predict.add_argument("--json", action="store_true", help="print the answers as JSON")
 
@@ -135,7 +131,7 @@ def parser() -> ArgumentParser:
     check = commands.add_parser("check", help="try a network with its weights: finite, the same twice, the same alone as in a batch")
     check.set_defaults(run="pthway.cli.check:run")
     check.add_argument("file", type=Path, help="the weights file")
-    _add_network(check)
+    add_network(check)
     check.add_argument("--input", metavar="FILE", help="a batch of inputs to try it on, as for predict; random ones without it")
     check.add_argument("--batch-size", action="append", type=int, default=[], metavar="N", help="a size that will be used; may be repeated")
     check.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -157,7 +153,7 @@ def parser() -> ArgumentParser:
     tune.add_argument("bundle", type=Path, help="a folder or .zip that pthway pack wrote")
     tune.add_argument("--budget", type=_seconds, default=60.0, metavar="TIME", help="for measuring: 60s, 2m; loading comes on top")
     tune.add_argument("--runtime", action="append", default=[], metavar="NAME", help="only this one; may be repeated")
-    tune.add_argument("--batch-size", action="append", type=_positive, default=[], metavar="N", help="may be repeated; 1, 8 and 32 without")
+    tune.add_argument("--batch-size", action="append", type=positive, default=[], metavar="N", help="may be repeated; 1, 8 and 32 without")
     tune.add_argument("--channels-last", action="store_true", help="also try eager torch with the channels of images innermost")
     tune.add_argument("--bfloat16", action="store_true", help="also try bfloat16, other numbers: needs --accuracy and --data")
     tune.add_argument("--int8", action="store_true", help="also try 8-bit weights, other numbers: needs --accuracy and --data")
@@ -166,6 +162,8 @@ def parser() -> ArgumentParser:
     tune.add_argument("--plot", type=Path, metavar="FILE.png", help="draw latency and throughput over the number of samples")
     tune.add_argument("--html", type=Path, metavar="FILE", help="write a page for a browser: table and picture")
     tune.add_argument("--json", action="store_true", help="print everything that was measured as JSON")
+
+    add_bundle_commands(commands)
 
     demo = commands.add_parser("demo", help="the main job on a real file that comes with the package")
     demo.set_defaults(run="pthway.cli.demo:run")
@@ -181,17 +179,17 @@ def _add_serve(commands: Any) -> None:
     )
     serve.set_defaults(run="pthway.cli.serve:run")
     serve.add_argument("paths", nargs="+", type=Path, metavar="BUNDLE", help="bundles; or one weights file, which is packed first")
-    _add_network(serve)
+    add_network(serve)
     serve.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen; only this machine without it")
     serve.add_argument("--port", type=int, default=8000, metavar="N", help="0 for any that is free")
-    serve.add_argument("--workers", type=_positive, default=1, metavar="N", help="processes")
-    serve.add_argument("--threads", type=_positive, metavar="N", help="processors of one call; all, divided among workers, without it")
+    serve.add_argument("--workers", type=positive, default=1, metavar="N", help="processes")
+    serve.add_argument("--threads", type=positive, metavar="N", help="processors of one call; all, divided among workers, without it")
     serve.add_argument("--runtime", metavar="NAME", help="a runtime of the bundle; the fastest that is verified without it")
-    serve.add_argument("--queue", type=_positive, default=512, metavar="N", help="samples that may wait; more are refused with 503")
-    serve.add_argument("--batch", type=_positive, metavar="N", help="samples of one call; found by measuring without it; 1: no batching")
+    serve.add_argument("--queue", type=positive, default=512, metavar="N", help="samples that may wait; more are refused with 503")
+    serve.add_argument("--batch", type=positive, metavar="N", help="samples of one call; found by measuring without it; 1: no batching")
     serve.add_argument("--window", type=float, default=0.0, metavar="SECONDS", help="that a batch waits to be filled")
     serve.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="after which a request without an answer is given up")
-    serve.add_argument("--max-body", type=_positive, default=64, metavar="MIB", help="of a body, also unpacked")
+    serve.add_argument("--max-body", type=positive, default=64, metavar="MIB", help="of a body, also unpacked")
     serve.add_argument("--api-key-file", type=Path, metavar="FILE", help="keys, a line each, one of which a request must bear")
     serve.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="a name that it may be addressed by; * for any")
     serve.add_argument("--allow-origin", action="append", default=[], metavar="ORIGIN", help="whose pages may use it: https://example.org")
@@ -199,10 +197,3 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, PEM")
     serve.add_argument("--log", choices=("text", "json", "off"), default="text", help="a line a request, on stderr")
     serve.add_argument("--reload", action="store_true", help="serve a bundle anew when it changes; SIGHUP does so once")
-
-
-def _add_network(command: ArgumentParser) -> None:
-    """The options that say which network the weights belong to."""
-    command.add_argument("--arch", metavar="WHERE:NAME", help="the architecture: file.py:Name, package.module:Name or timm:NAME")
-    command.add_argument("--arg", action="append", default=[], metavar="NAME=VALUE", help="a constructor argument; the others are solved")
-    command.add_argument("--weights", metavar="NAME", help="which of several state dicts: ema, raw, or its path in the file")

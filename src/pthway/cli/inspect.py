@@ -7,7 +7,7 @@ from pthway import _lazy
 from pthway.checkpoint import Checkpoint, StateDict, open_checkpoint
 from pthway.checkpoint.safety import Verdict
 from pthway.checkpoint.summary import facts, listed, report, shown
-from pthway.cli import REFUSED, screen
+from pthway.cli import REFUSED, contents, screen
 
 _COLUMNS: Final = ("smallest", "largest", "mean", "std", "nan", "infinite", "zeros")
 """The statistics that are printed."""
@@ -19,6 +19,8 @@ def run(options: Namespace) -> int:
     With ``--html``, which reads every number, a page is written as well; what is printed stays the same but for a line that says so.
     The exit code is 3 if loading it with Python's own pickle would run code.
     """
+    if contents.is_bundle(options.file):
+        return _run_bundle(options)
     checkpoint = open_checkpoint(options.file)
     page = _lazy.load("pthway.checkpoint.page.document") if options.html else None
     place = page.destination(checkpoint, options.html) if page else None
@@ -35,6 +37,16 @@ def run(options: Namespace) -> int:
             else:
                 _print_tensors(checkpoint, state) if options.tensors else _print_modules(checkpoint, state, every=options.modules)
     return REFUSED if checkpoint.safety.verdict is Verdict.RUNS_CODE else 0
+
+
+def _run_bundle(options: Namespace) -> int:
+    """Say what a bundle holds, after every file of it was compared with its checksum."""
+    bundle = _lazy.load("pthway.bundle:open_bundle")(options.file)
+    if options.json:
+        screen.write_json(_lazy.load("msgspec:to_builtins")(bundle.manifest))
+    else:
+        contents.print_bundle(bundle)
+    return 0
 
 
 def _print_modules(checkpoint: Checkpoint, state: StateDict, *, every: bool) -> None:

@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from pthway import _lazy
 from pthway.data.limits import IMAGE_PIXELS
 from pthway.data.preparation import ImagePreparation
+from pthway.data.resizing import Size, fit
 from pthway.data.source import Source
 from pthway.errors import InputRefused, LimitExceeded, UsageError
 
@@ -59,15 +61,16 @@ def prepare_image(image: "Image", *, shape: Shape | None, preparation: ImagePrep
     """Return the image as float32, (channels, height, width), and what was done, in words.
 
     Turned as its EXIF orientation says, in as many channels as the shape ("batch", channels, height, width) has (RGB if it does not
-    say), then (pixels × scale − mean) / std. For a shape ("batch", n), a grey image of n pixels, flattened: (n,).
-    Raises `InputRefused` if the size is another and resizing was not asked for, and for shapes that take no image.
+    say), resized and cropped as asked for, then (pixels × scale − mean) / std. For a shape ("batch", n), a grey image of n pixels,
+    flattened: (n,). Raises `InputRefused` if the size is another then, and for shapes that take no image.
     """
-    channels, size = _wanted(image, shape)
     turned, upright = _upright(image)
+    channels, size = _wanted(turned, shape, preparation)
     planes, converted = _planes(turned, channels)
-    planes, resized = _fit(planes, size, preparation)
+    planes, resized = fit(planes, size, preparation)
+    planes, reordered = _reordered(planes, preparation)
     array = _normalise(np.stack([np.asarray(plane, dtype=np.float32) for plane in planes]), preparation)
-    steps = (*upright, *converted, *resized, *preparation.steps)
+    steps = (*upright, *converted, *resized, *reordered, *preparation.steps)
     if shape is not None and len(shape) == FLAT_RANK:
         return array.reshape(-1), (*steps, f"flattened to {array.size}")
     return array, steps
@@ -82,18 +85,19 @@ def _too_large(name: str, found: str) -> LimitExceeded:
     return LimitExceeded(f"{name}: {found}", f"Images are read up to {IMAGE_PIXELS:,} pixels.", "Make the image smaller first.")
 
 
-def _wanted(image: "Image", shape: Shape | None) -> tuple[int, tuple[int | str, int | str]]:
+def _wanted(image: "Image", shape: Shape | None, preparation: ImagePreparation) -> tuple[int, Size]:
     """Channels, and (height, width) where a number is a demand and a name is free."""
+    size: Size = preparation.size or ("height", "width")
     if shape is None:
-        return 3, ("height", "width")
+        return 3, size
     if len(shape) == IMAGE_RANK and (shape[1] in MODES or isinstance(shape[1], str)):
-        return shape[1] if isinstance(shape[1], int) else 3, (shape[2], shape[3])
-    if len(shape) == FLAT_RANK and shape[1] == image.width * image.height:
-        return 1, ("height", "width")
+        return shape[1] if isinstance(shape[1], int) else 3, preparation.size or (shape[2], shape[3])
+    if len(shape) == FLAT_RANK and shape[1] == (prod(preparation.size) if preparation.size else image.width * image.height):
+        return 1, size
     rows = len(shape) == FLAT_RANK
     raise InputRefused(
         f"An image of {image.height} × {image.width} pixels is given to a network that takes {_show(shape)}.",
-        f"Such a row is filled by a grey image of exactly {shape[1]} pixels."
+        f"Such a row is filled by a grey image of exactly {shape[1]} pixels; size=(height, width) says which others are brought to."
         if rows
         else "Images go to (batch, 1, 3 or 4 channels, height, width).",
         "Save the numbers in the network's own shape: numpy.save(path, array)",
@@ -131,26 +135,12 @@ def _sixteen_bits(image: "Image") -> Any:
     return _lazy.load("PIL.Image").fromarray((pixels / SPREAD).astype(np.float32))
 
 
-def _fit(planes: list[Any], size: tuple[int | str, int | str], preparation: ImagePreparation) -> tuple[list[Any], tuple[str, ...]]:
-    width, height = planes[0].size
-    fixed = [side for side in size if isinstance(side, int)]
-    if preparation.resize and len(fixed) < len(size):
-        raise UsageError(
-            f"Resizing is asked for, and the network takes images of any size ({size[0]} × {size[1]}).",
-            "Without a size to come to, there is nothing to resize to.",
-            "Leave resize=True (--resize) out.",
-        )
-    if all(isinstance(wanted, str) or wanted == found for wanted, found in zip(size, (height, width), strict=True)):
+def _reordered(planes: list[Any], preparation: ImagePreparation) -> tuple[list[Any], tuple[str, ...]]:
+    if preparation.order == "rgb":
         return planes, ()
-    if not preparation.resize:
-        raise InputRefused(
-            f"The image is {height} high × {width} wide; the network takes {size[0]} × {size[1]}.",
-            "Resizing changes what the network sees, so it is done only when asked for.",
-            "resize=True in Python, --resize on the command line; or give an image of that size.",
-        )
-    bilinear = _lazy.load("PIL.Image").Resampling.BILINEAR
-    resized = [plane.resize((size[1], size[0]), bilinear) for plane in planes]
-    return resized, (f"resized to {size[0]}×{size[1]} (bilinear, antialiased)",)
+    if len(planes) == 1:
+        raise UsageError("order is 'bgr', and the network takes grey images.", "One channel has no order.", "Leave order (--bgr) out.")
+    return [*planes[2::-1], *planes[3:]], ("blue, green, red",)
 
 
 def _normalise(pixels: Array, preparation: ImagePreparation) -> Array:

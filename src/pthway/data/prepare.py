@@ -14,16 +14,15 @@ import numpy.typing as npt
 from pthway.data.arrays import read_npy, read_npz
 from pthway.data.images import Shape, prepare_image, read_image
 from pthway.data.json_text import read_json
-from pthway.data.preparation import ImagePreparation
+from pthway.data.preparation import PLAIN_PREPARATION, ImagePreparation
 from pthway.data.source import Source, read_source
 from pthway.data.tables import read_table
 from pthway.errors import InputRefused
 
-__all__ = ["ImagePreparation", "Inputs", "prepare_image", "read_input"]
+__all__ = ["PLAIN_PREPARATION", "ImagePreparation", "Inputs", "prepare_image", "read_input"]
 
 Array = npt.NDArray[Any]
 
-PLAIN_PREPARATION: Final = ImagePreparation()
 IMAGES: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
 BMP_HEADERS: Final = frozenset({12, 40, 52, 56, 64, 108, 124})
 ZIPS: Final = (b"PK\x03\x04", b"PK\x05\x06")
@@ -70,7 +69,10 @@ def inputs_of(source: Source, *, shape: Shape | None, preparation: ImagePreparat
         arrays, form = read_json(text, source.name)
         return Inputs(arrays, (form,))
     table, form = read_table(text, source.name)
-    return _fold(table, form, shape)
+    folded = fold_columns(table, shape)
+    return Inputs(
+        {"": folded}, (form,) if folded is table else (form, f"{table.shape[1]} columns as {'×'.join(map(str, folded.shape[1:]))}")
+    )
 
 
 def _is_image(data: bytearray) -> bool:
@@ -106,10 +108,10 @@ def _unknown(source: Source) -> InputRefused:
     )
 
 
-def _fold(table: Array, form: str, shape: Shape | None) -> Inputs:
+def fold_columns(table: Array, shape: Shape | None) -> Array:
+    """*table* (rows, columns) with the columns folded to the sides of *shape* where they fill it exactly; else as it is."""
     sides = () if shape is None else shape[1:]
     fixed = tuple(side for side in sides if isinstance(side, int))
     if len(fixed) < 2 or len(fixed) != len(sides) or prod(fixed) != table.shape[1]:  # noqa: PLR2004  # one side needs no folding
-        return Inputs({"": table}, (form,))
-    folded = np.reshape(table, (len(table), *fixed))
-    return Inputs({"": folded}, (form, f"{table.shape[1]} columns as {'×'.join(map(str, fixed))}"))
+        return table
+    return np.reshape(table, (len(table), *fixed))

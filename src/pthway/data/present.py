@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from pthway.data.reading import AUTO, Reading
 from pthway.data.scores import Scores, are_scores, read_scores
 from pthway.errors import UsageError
 
@@ -21,7 +22,7 @@ SHOWN_NUMBERS: Final = 6
 class Answer:
     """The outputs of one call of a network. Building one costs nothing: arrays are fetched and read when they are asked for."""
 
-    __slots__ = ("_arrays", "_label_names", "_scores", "_sources", "single", "steps")
+    __slots__ = ("_arrays", "_label_names", "_reading", "_scores", "_sources", "single", "steps")
 
     def __init__(
         self,
@@ -30,15 +31,15 @@ class Answer:
         labels: Sequence[str] | None = None,
         single: bool = False,
         steps: tuple[str, ...] = (),
+        reading: Reading = AUTO,
     ) -> None:
         self._sources = arrays
         self._label_names = labels
+        self._reading = reading
         self._arrays: Mapping[str, Array] | None = None
         self._scores: Scores | None = None
         self.single = single
         """Whether the caller gave one sample without a batch dimension; the arrays have one all the same."""
-        self.steps = steps
-        """What was done to the input on its way, in words: how an image became numbers."""
         self.steps = steps
         """How a file or an image became the input, in words; empty where numbers were given."""
 
@@ -68,8 +69,8 @@ class Answer:
         return len(next(iter(self.arrays.values()), ()))
 
     @property
-    def label(self) -> Label:
-        """The most probable class of the one sample: its label, or its index if no labels are known."""
+    def label(self) -> Label | None:
+        """The most probable class of the one sample: its label, or its index if no labels are known; None if it is not told."""
         self._require_one_row("label", "labels")
         return self.labels[0]
 
@@ -80,12 +81,14 @@ class Answer:
         return self.scores[0]
 
     @property
-    def labels(self) -> list[Label]:
-        """The most probable class of each sample: labels, or indices if no labels are known.
+    def labels(self) -> list[Label | None]:
+        """The most probable class of each sample: labels, or indices if no labels are known; None below the reading's threshold.
 
         Raises `UsageError` if the output is no table of class scores, if a row holds NaN, or if the labels are not one a column.
         """
-        return [self._name(index) for index in self._readable_scores().order.argmax(axis=1).tolist()]
+        best = self._readable_scores().order.argmax(axis=1).tolist()
+        least = self._reading.least
+        return [self._name(index) if score >= least else None for index, score in zip(best, self.scores, strict=True)]
 
     @property
     def scores(self) -> list[float]:
@@ -97,8 +100,19 @@ class Answer:
 
     @property
     def scored(self) -> bool:
-        """Whether the one output is a table of class scores: floating-point numbers, two or more columns."""
-        return len(self.arrays) == 1 and are_scores(self.array)
+        """Whether the one output is read as class scores; by itself, a table of floating-point numbers with two or more columns is."""
+        return len(self.arrays) == 1 and are_scores(self.array, self._reading.kind)
+
+    @property
+    def several(self) -> bool:
+        """Whether another number of classes than one may be told of a sample."""
+        return self.scored and (self._reading.at_most != 1 or self._reading.least > 0)
+
+    @property
+    def told(self) -> list[list[tuple[Label, float]]]:
+        """For each sample the classes that its reading tells, with their probabilities, best first; none if all are below its threshold."""
+        rows = self.ranked(self._reading.at_most or self._readable_scores().order.shape[1])
+        return [[each for each in row if each[1] >= self._reading.least] for row in rows]
 
     @property
     def probabilities(self) -> npt.NDArray[np.float64]:
@@ -108,7 +122,7 @@ class Answer:
     @property
     def reading(self) -> str:
         """How the output is read: as which kind of class scores, as a value, or as numbers only."""
-        if are_scores(self.array):
+        if are_scores(self.array, self._reading.kind):
             return self._class_scores().reading
         return "one value a sample" if self._is_value() else "numbers that are no class scores"
 
@@ -122,10 +136,21 @@ class Answer:
         rows = self.ranked(k)
         return rows[0] if len(rows) == 1 else rows
 
+    @property
+    def ranking(self) -> npt.NDArray[np.int64]:
+        """The indices of the classes from the most to the least probable, shape (samples, classes)."""
+        return np.argsort(-self._readable_scores().order, axis=1, kind="stable")
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether one class holds, so that the probabilities of a sample sum to one."""
+        classes = self._class_scores().order.shape[1]
+        return self._reading.kind != "sigmoid" or classes > max(self.array.size // max(len(self), 1), 1)
+
     def ranked(self, k: int) -> list[list[tuple[Label, float]]]:
         """Return, for each sample, its *k* most probable classes: `top` for code that takes any number of samples."""
         read = self._readable_scores()
-        best = np.argsort(-read.order, axis=1, kind="stable")[:, :k]
+        best = self.ranking[:, :k]
         chances = np.take_along_axis(read.probabilities, best, axis=1)
         return [
             [(self._name(index), chance) for index, chance in zip(indices, row, strict=True)]
@@ -163,7 +188,8 @@ class Answer:
     __repr__ = __str__
 
     def _describe_classes(self) -> str:
-        rows = [", ".join(f"{label} {chance:.1%}" for label, chance in ranking) for ranking in self.ranked(SHOWN_CLASSES)[:SHOWN_ROWS]]
+        rankings = self.told if self.several else self.ranked(SHOWN_CLASSES)
+        rows = [", ".join(f"{label} {chance:.1%}" for label, chance in ranking) or "no class" for ranking in rankings[:SHOWN_ROWS]]
         return f"{_cut(rows, len(self))}\n({self.reading})"
 
     def _is_value(self) -> bool:
@@ -172,7 +198,10 @@ class Answer:
     def _class_scores(self) -> Scores:
         if self._scores is None:
             self._require_classes()
-            self._scores = read_scores(self.array)
+            names = self._label_names
+            read = read_scores(self.array, self._reading.kind, one_label=names is not None and len(names) == 1)
+            self._require_names(read.order.shape[1])
+            self._scores = read
         return self._scores
 
     def _readable_scores(self) -> Scores:
@@ -188,17 +217,21 @@ class Answer:
 
     def _require_classes(self) -> None:
         array = self.array
-        if not are_scores(array):
+        if not are_scores(array, self._reading.kind):
             raise UsageError(
                 f"The output has the shape {_times(array.shape)} and the type {array.dtype}: no class scores.",
-                "Labels and probabilities need a table of floating-point numbers, one row a sample, two or more columns.",
+                "It is read as values."
+                if self._reading.kind == "values"
+                else "Labels and probabilities need a table of floating-point numbers, one row a sample, two or more columns.",
                 "answer.value" if self._is_value() and len(self) == 1 else "answer.values" if self._is_value() else "answer.array",
             )
-        if self._label_names is not None and len(self._label_names) != array.shape[1]:
+
+    def _require_names(self, classes: int) -> None:
+        if self._label_names is not None and len(self._label_names) != classes:
             raise UsageError(
-                f"{len(self._label_names)} labels are given for {array.shape[1]} classes.",
+                f"{len(self._label_names)} labels are given for {classes} classes.",
                 "Each column of the output has one label, in order.",
-                f"Give {array.shape[1]} labels, or none: classes then go by their index.",
+                f"Give {classes} labels, or none: classes then go by their index.",
             )
 
     def _require_one_row(self, one: str, several: str) -> None:

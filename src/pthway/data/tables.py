@@ -29,12 +29,12 @@ def read_table(text: str, name: str) -> tuple[Array, str]:
     """
     if len(text) > CSV_BYTES:
         raise LimitExceeded(f"{name} has {len(text):,} characters.", f"Tables are read up to {CSV_BYTES:,}.", "numpy.save(path, array)")
-    delimiter = _delimiter(text)
+    delimiter = delimiter_in(text)
     rows = _rows(text, name, delimiter)
     first_line, first = next(rows, (0, []))
     if not first:
         raise InputRefused(f"{name} has no rows.", "A table of inputs has one row a sample.", "Check what was to be written there.")
-    has_header = all(_number(cell) is None for cell in first)
+    has_header = all(number_in(cell) is None for cell in first)
     _check_header(first, name, named=has_header)
     numbers: list[list[float]] = [] if has_header else [_row(first, name, first_line, len(first))]
     numbers.extend(_row(cells, name, line, len(first)) for line, cells in rows)
@@ -45,7 +45,8 @@ def read_table(text: str, name: str) -> tuple[Array, str]:
     return array, f"table by {DELIMITERS[delimiter]}, {len(array)} × {array.shape[1]}{header}"
 
 
-def _delimiter(text: str) -> str:
+def delimiter_in(text: str) -> str:
+    """What separates the cells of a table, by its first line."""
     line = next((line for line in io.StringIO(text) if line.strip()), "")
     unquoted = "".join(line.split('"')[::2])
     return next((delimiter for delimiter in DELIMITERS if delimiter in unquoted), ",")
@@ -68,7 +69,7 @@ def _row(cells: list[str], name: str, line: int, width: int) -> list[float]:
             "All rows of a table are equally long.",
             "Correct that line.",
         )
-    numbers = [_number(cell) for cell in cells]
+    numbers = [number_in(cell) for cell in cells]
     sound = [number for number in numbers if number is not None and math.isfinite(number)]
     if len(sound) < width:
         column = next(at for at, number in enumerate(numbers) if number is None or not math.isfinite(number))
@@ -76,7 +77,7 @@ def _row(cells: list[str], name: str, line: int, width: int) -> list[float]:
     return sound
 
 
-def _number(cell: str) -> float | int | None:
+def number_in(cell: str) -> float | int | None:
     """Whole numbers stay whole as far as int64 holds them; Python's underscores and other scripts' digits are no numbers here."""
     text = cell.strip()
     if len(text) > CSV_CELL_CHARACTERS or "_" in text or not text.isascii():
@@ -96,9 +97,9 @@ def _converted(kind: Callable[[str], T], text: str) -> T | None:
 
 def _no_number(cell: str, where: str) -> InputRefused:
     text = cell.strip()
-    if _number(text.replace(",", ".")) is not None and "," in text:
+    if number_in(text.replace(",", ".")) is not None and "," in text:
         why, fix = "Decimals are written with a point.", f"Write {text.replace(',', '.')}"
-    elif _number(text) is not None:
+    elif number_in(text) is not None:
         why, fix = "Tables hold finite numbers: a gap is better decided than computed with.", "Leave the row out, or put a number there."
     else:
         why, fix = "Every cell of a table of inputs is a number; only a first row without any number is a header.", "Correct that cell."

@@ -38,7 +38,7 @@ def write_answers(path: str | os.PathLike[str], names: Sequence[str], answer: An
         )
     if len(names) != len(answer):
         raise UsageError(f"{len(names)} names are given for {len(answer)} rows.", "Each row has the name of its input.", "Give one a row.")
-    _replace(target, write(names, answer))
+    replace_file(target, write(names, answer))
 
 
 def _npy(_names: Sequence[str], answer: Answer) -> bytes:
@@ -60,7 +60,7 @@ def as_csv(names: Sequence[str], answer: Answer) -> bytes:
     """A table with a row a sample: its name, its class where there is one, and every number."""
     columns: list[tuple[str, Sequence[object]]] = [("input", names)]
     if answer.scored:
-        columns += [("label", answer.labels), ("score", answer.scores)]
+        columns += _told(answer)
     for name, array in answer.arrays.items():
         cells = array.reshape(len(array), math.prod(array.shape[1:])).astype(
             str
@@ -73,6 +73,18 @@ def as_csv(names: Sequence[str], answer: Answer) -> bytes:
     return stream.getvalue().encode()
 
 
+def _told(answer: Answer) -> list[tuple[str, Sequence[object]]]:
+    """The best class and its probability; as many such pairs as there are classes told, empty where a row has fewer."""
+    if not answer.several:
+        return [("label", answer.labels), ("score", answer.scores)]
+    told = answer.told
+    return [
+        (f"{heading}{f'_{place + 1}' if place else ''}", [row[place][part] if place < len(row) else "" for row in told])
+        for place in range(max(map(len, told), default=1) or 1)
+        for part, heading in enumerate(("label", "score"))
+    ]
+
+
 def _headings(name: str, array: Array) -> list[str]:
     """Return one heading a number, such as "output" alone, or "output[3]" and "output[0,7]"."""
     if math.prod(array.shape[1:]) == 1:
@@ -83,12 +95,15 @@ def _headings(name: str, array: Array) -> list[str]:
 
 def _jsonl(names: Sequence[str], answer: Answer) -> bytes:
     classes = zip(answer.labels, answer.scores, strict=True) if answer.scored else itertools.repeat(None)
+    told = answer.told if answer.several else None
     rows = zip(*(array.tolist() for array in answer.arrays.values()), strict=True)
     lines = []
-    for name, chosen, row in zip(names, classes, rows, strict=False):
+    for index, (name, chosen, row) in enumerate(zip(names, classes, rows, strict=False)):
         line: dict[str, object] = {"input": name}
         if chosen is not None:
             line |= {"label": chosen[0], "score": chosen[1]}
+        if told is not None:
+            line["classes"] = [{"label": label, "score": score} for label, score in told[index]]
         line |= {"output": row[0]} if len(row) == 1 else {"outputs": dict(zip(answer.arrays, row, strict=True))}
         lines.append(_dump(line, name))
     return "".join(f"{line}\n" for line in lines).encode()
@@ -108,8 +123,8 @@ def _dump(line: dict[str, object], name: str) -> str:
 WRITERS: Final[dict[str, Callable[[Sequence[str], Answer], bytes]]] = {".npy": _npy, ".npz": _npz, ".csv": as_csv, ".jsonl": _jsonl}
 
 
-def _replace(target: Path, data: bytes) -> None:
-    """Write beside the target, force it to the disk, rename: a reader sees the old file or the new one."""
+def replace_file(target: Path, data: bytes) -> None:
+    """Replace what stands at *target*. Write beside the target, force it to the disk, rename: a reader sees the old file or the new one."""
     draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         with draft.open("xb") as stream:

@@ -18,17 +18,20 @@ from pthway import __version__
 from pthway.bundle import manifest
 from pthway.bundle.environment import available_cores, environment
 from pthway.bundle.folder import GOLDEN, SOURCE, WEIGHTS, Bundle, open_bundle
+from pthway.bundle.function_record import FUNCTIONS
 from pthway.bundle.golden import NAN, Record, tolerance_for, write_records
 from pthway.bundle.manifest import Architecture, Golden, Manifest, Program, Provenance
 from pthway.bundle.write import drafted, finish
-from pthway.data.preparation import ImagePreparation
+from pthway.data.preparation import Preparation
 from pthway.data.reading import AUTO, Reading
 from pthway.errors import NotExportable, PthwayError, UsageError
 from pthway.export.drift import drifting
+from pthway.export.functions import Named, example_of, function_records, functions_of, taken_by, written
 from pthway.export.programs import MAKERS, Work, discard
 from pthway.export.readme import readme
 from pthway.export.reference import BATCHES, Referred, records_of, reference_of
 from pthway.export.source import described
+from pthway.export.suitability import require_suitable
 from pthway.model import Model, load
 from pthway.model.archive import load_archive
 from pthway.runtime.runner import Array, Runner, Settings, start
@@ -59,8 +62,10 @@ def pack(  # noqa: PLR0913  # what a bundle says, each by its name
     example: object = None,
     card: Card | None = None,
     programs: Sequence[str] | None = None,
-    preparation: ImagePreparation | None = None,
+    preparation: Preparation | None = None,
     reading: Reading = AUTO,
+    before: Named | None = None,
+    after: Named | None = None,
     seed: int = 0,
     force: bool = False,
     progress: Callable[[str], None] = lambda _: None,
@@ -74,25 +79,41 @@ def pack(  # noqa: PLR0913  # what a bundle says, each by its name
     ones of its signature, made from *seed*, for 1, 2 and 8 samples. Each of *programs* (``"eager"``, ``"onnxruntime"``, …; those that the
     installed packages can make if None) is run against this record, and kept only if rounding explains every difference; why one is
     not kept is an error where it was asked for, and else stands in the manifest's notes. *card* names and describes the
-    bundle, *preparation* says how images become its input, *reading* how its output is read. *progress* is told what is done.
+    bundle, *preparation* says how images become its input or how columns are scaled, *reading* how its output is read. *before* and *after*
+    are functions, or name them (``"prep.py:normalise"``), that are run around the network; their source is packed, and `Session.predict`
+    imports it. *example* is then what *before* takes. *progress* is told what is done.
 
     Raises `NotExportable` if nothing can be recorded or no program is left, `UsageError` if *path* exists and *force* is not given, and
     `NotWritten`; nothing is left behind then.
     """
     target = Path(path).expanduser()
-    card = card or Card(_name_of(target))
+    card = card or Card(name_of(target))
     _require_known(programs)
     if not isinstance(model, Model):
         model = load_archive(model) or load(model)
+    functions = functions_of(before, after)
+    example, taken = example_of(example, model, preparation), None
+    if "before" in functions and example is not None:
+        taken, example = taken_by(functions["before"], example, model)
     referred = reference_of(model, example)
+    require_suitable(preparation, referred.signature, prepared="before" in functions)
     progress("recording the answers of the network")
     records = records_of(referred, example, seed)
+    of_functions = function_records(functions, referred, records, taken)
     with drafted(target, force=force) as draft, _torch_threads():
         _write_weights(referred.reference.module, draft / WEIGHTS)
         write_records(draft / GOLDEN, records)
+        if of_functions:
+            write_records(draft / FUNCTIONS, of_functions)
         architecture, notes = _architecture(model, draft / SOURCE, programs)
         stub = _manifest(model, referred, records, card, architecture, seed=None if example is not None else seed)
-        stub = manifest.replaced(stub, preparation=preparation, reading=reading, notes=(*referred.notes, *notes))
+        stub = manifest.replaced(
+            stub,
+            preparation=preparation,
+            reading=reading,
+            functions=written(functions, draft / SOURCE),
+            notes=(*referred.notes, *notes),
+        )
         complete = _with_programs(stub, Work(referred, records, draft), programs, progress)
         (draft / "README.md").write_text(readme(complete), "utf-8")
         progress("writing the bundle")
@@ -100,7 +121,8 @@ def pack(  # noqa: PLR0913  # what a bundle says, each by its name
     return open_bundle(target)
 
 
-def _name_of(target: Path) -> str:
+def name_of(target: Path) -> str:
+    """What a bundle at *target* is called unless it is told."""
     name = target.name.removesuffix(".zip").removesuffix(".bundle")
     kept = "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "-" for char in name).strip("._-")
     return kept or "model"

@@ -89,6 +89,12 @@ def _copy(path: Path, root: Path, folder: Path, copied: set[Path]) -> None:
         copied.add(each)
         target = folder / each.relative_to(root)
         target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and target.read_bytes() != each.read_bytes():
+            raise NotExportable(
+                f"Two files would be {target.relative_to(folder)} in the bundle; one is {each}.",
+                "The network and the functions before and after it lie in one folder there.",
+                "Rename one of them",
+            )
         shutil.copyfile(each, target)
         waiting += [
             root / package / "__init__.py"

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pthway.architecture.match import Architecture, Argument
 from pthway.architecture.random_state import random_state_kept
-from pthway.data.prepare import PLAIN_PREPARATION, ImagePreparation
+from pthway.data.preparation import PLAIN_PREPARATION, ColumnPreparation, Preparation
 from pthway.data.present import Answer
 from pthway.errors import UsageError
 from pthway.model.check import BATCH_SIZES, CheckReport, check
@@ -78,13 +78,13 @@ class Model:
         with torch.inference_mode(), self._evaluation:
             return self.module(*positional, **keywords)
 
-    def predict(self, x: Any, *, preparation: ImagePreparation = PLAIN_PREPARATION) -> Answer:
+    def predict(self, x: Any, *, preparation: Preparation = PLAIN_PREPARATION) -> Answer:
         """The answers of the network to *x*, one a sample.
 
         *x* is an array, a tensor, nested lists or a number, one sample or a batch (the number of dimensions decides, and
         ``answer.single`` tells); a dictionary of these for a network with several inputs; a PIL image; or the path of an
-        image, a .npy, .npz, .csv or .json file. *preparation* says how images become numbers. Any numeric type is converted;
-        *x* is not changed. Runs in evaluation mode without gradients and restores the training flags.
+        image, a .npy, .npz, .csv or .json file. *preparation* says how images become numbers, or how columns are scaled. Any
+        numeric type is converted; *x* is not changed. Runs in evaluation mode without gradients and restores the training flags.
 
         Raises `InputRefused` for what does not fit the signature, naming expected and given, and `BatchLost` if the network
         does not give one answer a sample.
@@ -92,7 +92,8 @@ class Model:
         plan = self._plan
         if plan is None or not plan.holds:
             plan = self._renewed(plan)
-        found = quick_answer(self.module, self._evaluation, plan, x, self.labels)
+        scaled = type(preparation) is ColumnPreparation  # which changes arrays too
+        found = None if scaled else quick_answer(self.module, self._evaluation, plan, x, self.labels)
         return found if found is not None else answer(self.module, self._evaluation, plan, take(x, plan, preparation), self.labels)
 
     def check(self, x: Any = None, *, batch_sizes: Sequence[int] = BATCH_SIZES) -> CheckReport:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pthway.data.given import named
 from pthway.data.intake import require_one_count
-from pthway.data.preparation import ImagePreparation
+from pthway.data.preparation import Preparation
 from pthway.data.present import Answer
 from pthway.errors import BatchLost, InputRefused
 from pthway.forward import ONLY, called, named_outputs
@@ -132,7 +132,7 @@ def quick_answer(module: nn.Module, evaluation: Evaluation, plan: Plan, x: objec
     return Answer({ONLY: partial(_to_numpy, output, 0)}, labels=labels)
 
 
-def take(x: Any, plan: Plan, preparation: ImagePreparation) -> Taken:
+def take(x: Any, plan: Plan, preparation: Preparation) -> Taken:
     """*x* as tensors of the types and shapes that the network takes. Raises `InputRefused` for what does not fit."""
     given, steps = named(x, plan.inputs, preparation)
     tensors: list[Tensor] = []

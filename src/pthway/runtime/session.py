@@ -2,23 +2,23 @@
 
 import os
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 
+from pthway import _lazy
 from pthway.bundle.folder import Bundle, open_bundle
 from pthway.bundle.manifest import Manifest, Program, RuntimeName
-from pthway.data.given import named
-from pthway.data.intake import batch_shape, cast, numbers_of, require_one_count
-from pthway.data.preparation import ImagePreparation
+from pthway.data.given import read_given
+from pthway.data.intake import batch_shape, cast, numbers_of, require_names, require_one_count
+from pthway.data.preparation import PLAIN_PREPARATION, ColumnPreparation, Preparation
 from pthway.data.present import Answer
+from pthway.data.reading import Reading
 from pthway.errors import BatchLost, Drift, InputRefused, MissingDependency, PthwayError, UsageError
 from pthway.runtime.choice import ways
 from pthway.runtime.runner import Array, Runner, start
 from pthway.runtime.verification import Depth, Verification, allowing, drift, verified
 from pthway.signature import Input, written
-
-PLAIN: Final = ImagePreparation()
 
 
 class Taken(NamedTuple):
@@ -72,6 +72,7 @@ class Session:
         self._batches = {each.name: each.batch for each in described.signature.outputs}
         self._dtypes = {each.name: np.dtype(each.dtype or "float32") for each in described.signature.inputs}
         self._keeps_nan = program.keeps_nan
+        self._loaded: dict[str, Any] = {}
         self._quick = _quick(described)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -89,22 +90,29 @@ class Session:
         except Exception as cause:
             raise _refused(self, inputs, cause) from cause
 
-    def predict(self, x: Any, *, preparation: ImagePreparation | None = None) -> Answer:
+    def predict(self, x: Any, *, preparation: Preparation | None = None, reading: Reading | None = None) -> Answer:
         """The answers of the network to *x*, one a sample, as `Model.predict` gives them.
 
         *x* is an array, a tensor, nested lists or a number, one sample or a batch; a mapping of these for several inputs; an image;
-        or the path of an image, a .npy, .npz, .csv or .json file. *preparation* replaces the bundle's own. Raises `InputRefused` for
-        what does not fit the signature, and `BatchLost` if there is not one answer a sample.
+        or the path of an image, a .npy, .npz, .csv or .json file. *preparation* and *reading* replace the bundle's own.
+        Functions that were packed with the network are imported when the first answer needs them. Raises `InputRefused` for what does
+        not fit the signature, `FunctionFailed` if such a function does, and `BatchLost` if there is not one answer a sample.
         """
-        answer = self._answer_at_once(x, self._quick)
+        described = self.bundle.manifest
+        preparation, reading = preparation or described.preparation or PLAIN_PREPARATION, reading or described.reading
+        answer = None if type(preparation) is ColumnPreparation else self._answer_at_once(x, self._quick, reading)
         if answer is not None:
             return answer
         taken = self.take(x, preparation=preparation)
-        return self.answer(self.run(taken.arrays), taken)
+        return self.answer(self.run(taken.arrays), taken, reading=reading)
 
-    def take(self, x: Any, *, preparation: ImagePreparation | None = None) -> Taken:
+    def take(self, x: Any, *, preparation: Preparation | None = None) -> Taken:
         """*x* as `run` wants it. Raises `InputRefused` for what does not fit the signature."""
-        given, steps = named(x, self.signature.inputs, preparation or self.bundle.manifest.preparation or PLAIN)
+        described = self.bundle.manifest
+        given, steps = read_given(x, self.signature.inputs, preparation or described.preparation or PLAIN_PREPARATION)
+        if "before" in described.functions:
+            given = self._function("before")(given)
+        require_names([*given], self._inputs, "Name the inputs so.")
         arrays: dict[str, Array] = {}
         singles: list[bool] = []
         for wanted in self.signature.inputs:
@@ -114,12 +122,22 @@ class Session:
         require_one_count(counts)
         return Taken(arrays, next(iter(counts.values()), 1), all(singles), steps)
 
-    def answer(self, outputs: Mapping[str, Array], taken: Taken) -> Answer:
+    def answer(self, outputs: Mapping[str, Array], taken: Taken, *, reading: Reading | None = None) -> Answer:
         """What `run` gave, as an answer a sample. Raises `BatchLost` if it is not."""
+        described = self.bundle.manifest
         answers = {name: _counted(name, outputs[name], axis, taken.rows) for name, axis in self._batches.items() if axis is not None}
-        return Answer(answers, labels=self.bundle.manifest.labels, single=taken.single, steps=taken.steps)
+        if "after" in described.functions:
+            after = self._function("after")
+            answers = {name: _counted(name, array, 0, taken.rows, after.reference) for name, array in after(answers).items()}
+        return Answer(answers, labels=described.labels, single=taken.single, steps=taken.steps, reading=reading or described.reading)
 
-    def _answer_at_once(self, x: object, quick: Quick | None) -> Answer | None:
+    def _function(self, role: str) -> Any:
+        """The packer's function, imported and compared with its record when it is first needed."""
+        if role not in self._loaded:
+            self._loaded[role] = _lazy.load("pthway.runtime.functions:load_function")(self.bundle, role)
+        return self._loaded[role]
+
+    def _answer_at_once(self, x: object, quick: Quick | None, reading: Reading) -> Answer | None:
         """The answer to an array that is an input as it stands, microseconds after the runtime's own; None if anything is unusual."""
         if quick is None or type(x) is not np.ndarray or x.dtype != quick.dtype or not x.flags.carray:
             return None
@@ -131,9 +149,9 @@ class Session:
             array = self._runner((batch,))[0]
         except Exception:  # noqa: BLE001  # the long way tells what is wrong
             return None
-        return (
-            Answer({quick.output: array}, labels=self.bundle.manifest.labels, single=single) if array.shape[:1] == batch.shape[:1] else None
-        )
+        if array.shape[:1] != batch.shape[:1]:
+            return None
+        return Answer({quick.output: array}, labels=self.bundle.manifest.labels, single=single, reading=reading)
 
     def _taken(self, value: object, wanted: Input) -> tuple[Array, bool]:
         numbers = numbers_of(value, wanted.name)
@@ -151,10 +169,10 @@ class Session:
         return f"<Session {self.bundle.manifest.name} {self.bundle.manifest.version} with {self.runtime}: {self.because}>"
 
 
-def _counted(name: str, array: Array, axis: int, count: int) -> Array:
+def _counted(name: str, array: Array, axis: int, count: int, who: str = "network") -> Array:
     if axis >= array.ndim or array.shape[axis] != count:
         raise BatchLost(
-            f"The network answers {count} samples with {name} of shape {written(array.shape)}.",
+            f"The {who} answers {count} samples with {name} of shape {written(array.shape)}.",
             "There has to be one answer a sample; for this input its forward pass folds samples together or apart.",
             "Give inputs of the size that it was trained on; what the program itself returns: session.run({…})",
         )
