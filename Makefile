@@ -3,10 +3,12 @@ PYTHON ?= python3
 FUZZ_SECONDS ?= 60
 VENV := .venv
 ZOO := .venv-zoo
+ONWARD := .venv-onward
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-from-lock
 
-.PHONY: demo test test-minimal lint types format bench fuzz scanners lock clean zoo-env zoo-index zoo-lock test-zoo
+.PHONY: demo test test-minimal lint types format bench fuzz scanners schema lock clean
+.PHONY: zoo-env zoo-index zoo-classes zoo-lock test-zoo test-onward onward-lock
 
 demo: $(STAMP) ## the main job on a real file: inspect, match, predict, accuracy
 	$(BIN)/pthway demo
@@ -51,6 +53,9 @@ bench: $(STAMP) ## one JSON a question, in benchmarks/results/
 fuzz: $(STAMP) ## FUZZ_SECONDS of changed files of every format: an answer or a refusal, and nothing else
 	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS) --seed $$(date +%s)
 
+schema: $(STAMP) ## docs/bundle.schema.json, from the classes that read a manifest
+	$(BIN)/python tools/bundle_schema.py
+
 scanners: $(STAMP) ## what scanners of pickles say of the corpus, for docs/scanners.md
 	mkdir -p benchmarks/results
 	test -x .venv-scanners/bin/python || $(PYTHON) -m venv .venv-scanners
@@ -86,8 +91,10 @@ $(ZOO)/.installed-from-lock: requirements-zoo.lock
 test-zoo: zoo-env ## the real networks of torchvision, timm and transformers
 	PYTHONPATH=src $(ZOO)/bin/python -m pytest -q tests/zoo
 
-zoo-index: zoo-env ## the indices of networks, from the installed releases; an hour and a half
+zoo-index: zoo-env zoo-classes ## the indices of networks, from the installed releases; an hour and a half
 	PYTHONPATH=src $(ZOO)/bin/python -W ignore tools/zoo_index.py
+
+zoo-classes: zoo-env
 	PYTHONPATH=src $(ZOO)/bin/python -W ignore tools/zoo_transformers.py
 
 zoo-lock:
@@ -98,6 +105,24 @@ zoo-lock:
 	  | grep -viE '^(pip|setuptools)==' | sed 's/+cu[0-9]*$$//'; } > requirements-zoo.lock
 	rm -rf .venv-lock
 
+# MLflow and Triton's own reader of configurations, and pthway as it is installed where there is no torch: no part of .ci/run.
+test-onward: $(ONWARD)/.installed-from-lock ## exported models in the programs that they are for
+	PYTHONPATH=src $(ONWARD)/bin/python -m pytest -q tests/elsewhere
+
+$(ONWARD)/.installed-from-lock: requirements-onward.lock
+	test -x $(ONWARD)/bin/python || $(PYTHON) -m venv $(ONWARD)
+	$(ONWARD)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-onward.lock
+	touch $@
+
+onward-lock:
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-onward.in
+	{ echo "# Made by 'make onward-lock' from requirements-onward.in."; .venv-lock/bin/python -m pip list --format freeze \
+	  --disable-pip-version-check | grep -viE '^(pip|setuptools)=='; } > requirements-onward.lock
+	rm -rf .venv-lock
+
 clean:
-	rm -rf $(VENV) $(ZOO) $(MINIMAL) .venv-lock .venv-scanners .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) $(ZOO) $(MINIMAL) $(ONWARD) .venv-lock .venv-scanners dist
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

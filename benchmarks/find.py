@@ -80,7 +80,7 @@ def whole_search(path: Path, folders: list[Path]) -> dict[str, float]:
     return told
 
 
-def run(zoo: Path, checkpoints: Path, searches: int) -> dict[str, Any]:
+def run(zoo: Path, checkpoints: Path, searches: int, seed: int) -> dict[str, Any]:
     """The whole benchmark, on checkpoints that are there."""
     index = json.loads((checkpoints / "index.json").read_text("utf-8"))["checkpoints"]
     folders = libraries(zoo)
@@ -116,7 +116,7 @@ def run(zoo: Path, checkpoints: Path, searches: int) -> dict[str, Any]:
         ),
     ]
     return {
-        **context(QUESTION, {"files": len(library.files), "left_out": len(left_out), "units": "seconds, bytes"}),
+        **context(QUESTION, {"files": len(library.files), "left_out": len(left_out), "seed": seed, "units": "seconds, bytes"}),
         "floors": floors,
         "outcomes": dict(counts),
         "reading_cpu": reading,
@@ -131,6 +131,7 @@ def main() -> None:
     parser.add_argument("--zoo", type=Path, required=True, help="the Python of the environment that has the libraries")
     parser.add_argument("--checkpoints", type=Path, help="a folder of checkpoints that were made before")
     parser.add_argument("--count", type=int, default=140, help="how many checkpoints to make")
+    parser.add_argument("--seed", type=int, default=1, help="by which the checkpoints are drawn")
     parser.add_argument("--searches", type=int, default=3, help="how many whole searches are timed")
     parser.add_argument("-o", "--output", type=Path, help="file of the JSON; stdout without it")
     options = parser.parse_args()
@@ -138,8 +139,8 @@ def main() -> None:
         checkpoints = options.checkpoints or Path(folder)
         if options.checkpoints is None:
             script = Path(__file__).with_name("zoo_checkpoints.py")
-            subprocess.run([options.zoo, script, checkpoints, str(options.count), "1"], check=True)
-        result = run(options.zoo, checkpoints, options.searches)
+            subprocess.run([options.zoo, script, checkpoints, str(options.count), str(options.seed)], check=True)
+        result = run(options.zoo, checkpoints, options.searches, options.seed)
     code = tell(result, options.output)
     sys.exit(code)
 

@@ -116,6 +116,8 @@ def survey(name: str) -> list[Template]:
         base = _build(built, sizes, shallow)
     except Exception as cause:
         raise Refused(f"its default configuration is refused with {type(cause).__name__}") from cause
+    if not base.own:
+        raise Refused("it has no weights")
     singles = _singles(built, base, shallow)
     checks = _checks(built, base, shallow, singles)
     lines = _template(base, singles, checks, lambda build: build.own)

@@ -1,6 +1,7 @@
 """Finds the formulas of sizes: networks are built with one setting changed at a time, and what follows which is read off."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Final, NamedTuple
 
 from pthway.architecture.zoo.formulas import Formula, Term, reduced
@@ -28,11 +29,14 @@ def formula(observed: Observed, base: Mapping[str, int], singles: Mapping[str, i
     """
     if not observed.single and all(size == observed.base for size in observed.checks):
         return Formula((), observed.base)
+    pairs = set(combinations(sorted(observed.single), 2))
     for found in _candidates(observed, base, singles):
-        told = [(found.value(settings), size) for settings, size in zip(checks, observed.checks, strict=True)]
+        told = [(found.value(settings), size, settings) for settings, size in zip(checks, observed.checks, strict=True)]
         # A ratio that is no whole number tells nothing: classes round it in ways of their own.
-        whole = [(value, size) for value, size in told if value is not None]
-        if all(value == size for value, size in whole) and (whole or len(observed.single) == 1):
+        whole = [(value, size, settings) for value, size, settings in told if value is not None]
+        # Settings that are derived from each other look like a product until both are changed at once.
+        together = {pair for pair in pairs for _, _, settings in whole if all(settings[name] != base[name] for name in pair)}
+        if all(value == size for value, size, _ in whole) and together == pairs:
             return found
     return Formula((), 0, "&".join(sorted(observed.single)))
 
@@ -65,7 +69,9 @@ def _product(observed: Observed, constant: int, base: Mapping[str, int], singles
     above, below = observed.base - constant, 1
     for name, exponent in powers:
         above, below = (above, below * base[name] ** exponent) if exponent > 0 else (above * base[name] ** -exponent, below)
-    return Formula((Term(*reduced(above, below), tuple(sorted(powers))),), constant) if above > 0 else None
+    above, below = reduced(above, below)
+    plausible = above > 0 and (below == 1 or len(powers) == 1)  # a part of a product of settings: they are derived from each other
+    return Formula((Term(above, below, tuple(sorted(powers))),), constant) if plausible else None
 
 
 def _is_power(size: int, before: int, value: int, default: int, exponent: int) -> bool:

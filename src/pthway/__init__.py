@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pthway.export import Card, pack
     from pthway.identification import identify
     from pthway.model import Model, load, wrap
+    from pthway.onward import export_bundle
     from pthway.runtime import Session, open_session, verify
     from pthway.tuning import tune
 
@@ -40,6 +41,7 @@ __all__ = [
     "Session",
     "__version__",
     "evaluate",
+    "export_bundle",
     "identify",
     "load",
     "open",
@@ -58,6 +60,7 @@ _HOMES = {
     "Card": ("pthway.export", "Card"),
     "Reading": ("pthway.data.reading", "Reading"),
     "Session": ("pthway.runtime", "Session"),
+    "export_bundle": ("pthway.onward", "export_bundle"),
     "open_bundle": ("pthway.bundle", "open_bundle"),
     "open_session": ("pthway.runtime", "open_session"),
     "pack": ("pthway.export", "pack"),

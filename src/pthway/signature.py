@@ -1,9 +1,9 @@
 """The named inputs and outputs of a network, with types and symbolic shapes; a bundle's manifest holds them as they are."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Annotated, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 Dim = int | str
 BATCH: Final = "batch"
@@ -12,10 +12,10 @@ BATCH: Final = "batch"
 class Limit(Struct, frozen=True, forbid_unknown_fields=True):
     """Sizes of one dimension with which the network was seen to run."""
 
-    low: int
+    low: Annotated[int, Meta(ge=0)]
     high: int | None
     """The largest; None where no end was found."""
-    multiple: int = 1
+    multiple: Annotated[int, Meta(ge=1)] = 1
     """What the size has to be a multiple of."""
 
     def holds(self, size: int) -> bool:
@@ -38,9 +38,9 @@ class Input(Struct, frozen=True, forbid_unknown_fields=True):
     """Sizes where they are fixed, names where they are free; one of them is ``"batch"``. None where it is not known."""
     dtype: str | None
     """Torch's short name, such as ``float32``; None where it is not known."""
-    limits: Mapping[int, Limit] = {}
+    limits: Annotated[Mapping[int, Limit], Meta(extra_json_schema={"propertyNames": {"pattern": "^(0|[1-9][0-9]?)$"}})] = {}
     """What is known of sizes, by dimension: how small a free one may be, and which others a fixed one might have been."""
-    vocabulary: int | None = None
+    vocabulary: Annotated[int, Meta(ge=1)] | None = None
     """Token ids lie below this number; None for inputs that are no ids."""
     because: str = ""
     """The evidence in words."""

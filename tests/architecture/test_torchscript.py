@@ -258,6 +258,14 @@ def test_names_of_variables_hide_nothing_that_the_class_uses(name: str) -> None:
     assert made(torch.ones(2)).tolist() == [10.0, 10.0]
 
 
+def test_a_type_that_is_asked_for_by_a_number_is_the_one_of_that_number() -> None:
+    text = HEAD + FORWARD + "    return __torch__.zeros(x, 7, )\n"
+    text += (
+        "def zeros(x: Tensor,\n    kind: Optional[int]=None) -> Tensor:\n  return torch.add(torch.zeros([2], dtype=kind), torch.sum(x))\n"
+    )
+    assert instance(text_of(text))(torch.ones(2)).dtype == torch.float64
+
+
 def test_names_of_functions_are_names_of_their_own() -> None:
     text = HEAD + FORWARD + "    exec = torch.neg(x)\n    return torch.add(__torch__.exec(x, ), exec)\n"
     text += (

@@ -44,6 +44,29 @@ def test_a_pickled_chain_is_loaded_and_predicts_what_it_did(tmp_path: Path) -> N
     assert torch.equal(pthway.load(tmp_path / "chain.pth", f"{tmp_path / 'model.py'}:Model")(x), chain(x))
 
 
+def test_a_chain_is_complete_with_the_activation_that_is_given(tmp_path: Path) -> None:
+    chain = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Dropout(), nn.Linear(8, 3)).eval()
+    torch.save(dict(chain.state_dict()), tmp_path / "chain.pth")
+    settled = ("--set", "1=tanh", "--set", "2=Dropout(0.5)")
+    done = pthway_command("scaffold", tmp_path / "chain.pth", "-o", tmp_path / "model.py", *settled)
+    assert done.returncode == 0 and "guesses     container" in done.stdout
+    x = torch.randn(2, 4)
+    with pytest.warns(UserWarning, match="rest on guesses"):
+        assert torch.equal(pthway.load(tmp_path / "chain.pth", f"{tmp_path / 'model.py'}:Model")(x), chain(x))
+    refused = pthway_command("scaffold", tmp_path / "chain.pth", "-o", tmp_path / "other.py", "--activation", "exec('1')")
+    assert refused.returncode == 2 and "is no layer without weights" in refused.stderr and not (tmp_path / "other.py").exists()
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated.*:DeprecationWarning")
+def test_a_torchscript_archive_is_written_whole_and_predicts_what_it_did(tmp_path: Path) -> None:
+    chain = torch.jit.script(nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3)).eval())
+    torch.jit.save(chain, tmp_path / "chain.pt")
+    done = pthway_command("scaffold", tmp_path / "chain.pt", "-o", tmp_path / "model.py")
+    assert done.returncode == 0 and "complete: nothing in it is guessed" in done.stdout
+    x = torch.randn(2, 4)
+    assert torch.equal(pthway.load(tmp_path / "chain.pt", f"{tmp_path / 'model.py'}:Model")(x), chain(x))
+
+
 def test_a_file_that_stands_there_is_kept_unless_force_is_given(tmp_path: Path) -> None:
     output = tmp_path / "model.py"
     output.write_text("mine")

@@ -57,6 +57,13 @@ def exported(weights: object, **records: bytes) -> bytes:
     return archive([Member(f"m/{name}", content) for name, content in held.items()])
 
 
+def served(weights: bytes | None = None, **records: bytes) -> bytes:
+    """A TorchServe archive."""
+    model = b'{"model": {"serializedFile": "net.pth", "handler": "serve.py", "modelFile": "model.py"}, "archiverVersion": "0.12.0"}'
+    held = {"model.py": EVIL, "serve.py": EVIL, "net.pth": weights or SAFE, "MAR-INF/MANIFEST.json": model, **records}
+    return archive([Member(name, content) for name, content in held.items()])
+
+
 def weight(**changes: object) -> dict[str, object]:
     meta = {"dtype": 7, "sizes": [{"as_int": 4}], "strides": [{"as_int": 1}], "storage_offset": {"as_int": 0}, "requires_grad": False}
     return {"path_name": "weight_0", "is_param": True, "use_pickle": False, "tensor_meta": meta, **changes}
@@ -167,6 +174,13 @@ ENTRIES = (
     Entry("compiled", 79, file(compiled()), Refused(errors.NotWeights, "compiled program of AOTInductor for model")),
     Entry("exported, record elsewhere", 79, file(exported({"w": weight(path_name="../../../etc")})), broken("lacks the record")),
     Entry("exported, table that is none", 79, file(exported([])), broken("no table")),
+    Entry("archive of TorchServe with hostile code", None, file(served()), Read(1, says=r"handler 'serve\.py', its own code.*never does")),
+    Entry("archive of TorchServe, hostile weights", None, file(lambda f: served(torch_zip(program(mark(f) + b"0}")))), Read(0, RUNS)),
+    Entry("archive of TorchServe in itself", None, file(served(served())), Refused(errors.NotWeights, "an archive themselves")),
+    Entry("archive of TorchServe, weights elsewhere", None, file(served(**{"MAR-INF/MANIFEST.json":
+        b'{"model": {"serializedFile": "../../etc/passwd"}}'})), broken("lacks the record")),
+    Entry("archive of TorchServe, manifest of nothing", None, file(served(**{"MAR-INF/MANIFEST.json": b"7"})), broken("tells of no model")),
+    Entry("archive of TorchServe, deep manifest", None, file(served(**{"MAR-INF/MANIFEST.json": b"[" * 10**5})), broken("no JSON")),
     Entry("folder of DCP, hostile", 80, files({".metadata": distributed, "__0_0.distcp": FLOATS}), Refused(errors.NotWeights,
         "dcp_to_torch")),
     Entry("metadata of DCP, hostile", 80, files({".metadata": distributed, "__0_0.distcp": FLOATS}, ".metadata"),

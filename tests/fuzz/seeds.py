@@ -167,6 +167,18 @@ def arrays(save: Any, *values: Any, **named: Any) -> bytes:
     return stream.getvalue()
 
 
+def served(weights: bytes) -> bytes:
+    """An archive of TorchServe."""
+    stream = io.BytesIO()
+    told = {"model": {"modelName": "n", "serializedFile": "net.pth", "modelFile": "model.py", "handler": "h"}, "archiverVersion": "0.12.0"}
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("net.pth", weights)
+        archive.writestr("model.py", "class Net: ...")
+        archive.writestr("index_to_name.json", '{"0": "a"}')
+        archive.writestr("MAR-INF/MANIFEST.json", json.dumps(told))
+    return stream.getvalue()
+
+
 def index() -> bytes:
     """The index of two shards, ``one.safetensors`` and ``two.pth``, which hold the same names as *safetensors* and a network."""
     names = {"b": "one.safetensors"} | dict.fromkeys(network().state_dict(), "two.pth")
@@ -202,6 +214,7 @@ def seeds() -> Iterator[tuple[str, bytes]]:
     for name, pack in (("gzip", gzip.compress), ("xz", lzma.compress), ("bzip2", bz2.compress)):
         yield f"{name}.zip", pack(plain)
     yield "gzip.legacy", gzip.compress(saved(network().state_dict(), **old))
+    yield "torchserve.state", served(plain)
     yield "index.two", index()
     with zipfile.ZipFile(io.BytesIO(plain)) as archive:
         yield "folder.state", archive.read("archive/data.pkl")

@@ -11,6 +11,7 @@ from enum import Enum
 from functools import partial
 from typing import Any, Final
 
+from pthway.architecture.inherited import passed_on
 from pthway.architecture.slots import NAMESPACES
 
 SEQUENCES: Final = (list, tuple, collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection)
@@ -85,9 +86,13 @@ def _union(parts: list[Said]) -> Said:
 
 def annotations(factory: Callable[..., Any]) -> Mapping[str, Any]:
     """Return the annotations of *factory* by argument, those written as text evaluated where that is possible."""
+    above = {name: hint for each in reversed([*passed_on(factory)]) for name, hint in _hints(each.constructor).items()}
     while isinstance(factory, partial):
         factory = factory.func
-    target = factory.__init__ if isinstance(factory, type) else factory  # type: ignore[misc]
+    return {**above, **_hints(factory.__init__ if isinstance(factory, type) else factory)}  # type: ignore[misc]
+
+
+def _hints(target: Callable[..., Any]) -> Mapping[str, Any]:
     try:
         return typing.get_type_hints(target)
     except (NameError, TypeError, AttributeError, SyntaxError):

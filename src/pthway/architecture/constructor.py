@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
 
+from pthway.architecture.inherited import passed_on
 from pthway.architecture.match import Architecture
 from pthway.errors import UsageError
 
@@ -43,7 +44,10 @@ class Constructor:
 
 
 def read_constructor(factory: Callable[..., Any]) -> Constructor:
-    """Return the arguments of *factory*; a callable whose signature Python cannot tell counts as open."""
+    """Return the arguments of *factory*, with those that it passes on to the class above it.
+
+    A callable whose signature Python cannot tell counts as open.
+    """
     try:
         signature = inspect.signature(factory)
     except (ValueError, TypeError):
@@ -53,6 +57,8 @@ def read_constructor(factory: Callable[..., Any]) -> Constructor:
         for name, parameter in signature.parameters.items()
         if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     }
+    for above in passed_on(factory):
+        named |= {each.name: Parameter(each.name, each.default) for each in above.parameters}
     return Constructor(named, any(each.kind is each.VAR_KEYWORD for each in signature.parameters.values()))
 
 

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from pthway.architecture.match import Architecture
+from pthway.architecture.source_only import SourceOnly
 from pthway.architecture.zoo.library import zoo_architecture
 from pthway.errors import ArchitectureNotFound
 
@@ -52,11 +53,35 @@ def resolve(architecture: str | Path | Callable[..., Any]) -> Architecture:
 
 def resolve_in(folders: Sequence[Path], text: str) -> Architecture:
     """Return the class that *text* names, with *folders* and the package of the file importable meanwhile. Raises as `resolve` does."""
-    with _importing, ExitStack() as importable:
+    with importable(folders):
+        return resolve(text)
+
+
+@contextmanager
+def importable(folders: Sequence[Path]) -> Iterator[None]:
+    """Make what lies in *folders*, and in the packages that they are part of, importable meanwhile."""
+    with _importing, ExitStack() as entered:
         for folder in folders:
             for root in dict.fromkeys((folder.absolute(), _above_package(folder.absolute()))):
-                importable.enter_context(_beside(root))
-        return resolve(text)
+                entered.enter_context(_beside(root))
+        yield
+
+
+def named(text: str) -> object:
+    """Return whatever *text* names, a class of any kind or a function, as a constructor argument. Raises as `resolve` does.
+
+    A file that is imported already is not imported again: its classes and enumerations stay those that the architecture compares with.
+    """
+    where, name = _split(text)
+    if not where.endswith(".py"):
+        return _attribute(_import_package(where, name, text), name, text)
+    return _attribute(_loaded(Path(where)) or _import_file(Path(where), text), name, text)
+
+
+def _loaded(path: Path) -> ModuleType | None:
+    path = path.expanduser().resolve()
+    known = (sys.modules.get(name) for name in (path.stem, _module_name(path)))
+    return next((module for module in known if module is not None and getattr(module, "__file__", None) == str(path)), None)
 
 
 def _above_package(folder: Path) -> Path:
@@ -91,8 +116,8 @@ def _import_file(path: Path, text: str) -> ModuleType:
             f"Did you mean {near[0]}?" if near else "Correct the path.",
         )
     path = path.resolve()
-    name = f"pthway_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    name = _module_name(path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=SourceOnly(name, str(path)))
     if spec is None or spec.loader is None:
         raise ArchitectureNotFound(f"{path} cannot be imported.", "It is not a Python file.", "Name a .py file.")
     module = importlib.util.module_from_spec(spec)
@@ -107,6 +132,10 @@ def _import_file(path: Path, text: str) -> ModuleType:
                 sys.modules[name] = previous
             raise _import_failed(text, path, cause) from cause
     return module
+
+
+def _module_name(path: Path) -> str:
+    return f"pthway_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
 
 
 @contextmanager

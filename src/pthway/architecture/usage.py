@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from pthway.architecture.inherited import passed_on
 from pthway.architecture.syntax import Function, function_of
 
 DEPTH: Final = 5
@@ -49,7 +50,9 @@ class Usage:
 
 def usage(factory: Callable[..., Any], name: str) -> Usage:
     """Return what the source of *factory* does with its argument *name*; nothing where there is no source."""
-    found, function = Usage(), function_of(factory)
+    found = Usage()
+    above = [each for each in passed_on(factory) if name in (parameter.name for parameter in each.parameters)]
+    function = function_of(above[0].constructor, above[0].owner) if above else function_of(factory)
     if function is not None:
         _Follower(found).follow(function, {name}, 0)
     return found

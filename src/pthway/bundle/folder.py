@@ -63,12 +63,26 @@ def open_bundle(path: str | os.PathLike[str] | Bundle) -> Bundle:
     if isinstance(path, Bundle):
         return path
     path = Path(path).expanduser()
-    if path.is_dir():
-        return Bundle(path, path, _checked(path, path))
-    if not path.exists():
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            return Bundle(path, path, _checked(path, path))
+        if stat.S_ISREG(mode):
+            return _unpacked(path)
+    except (FileNotFoundError, NotADirectoryError) as cause:
         raise MissingFile(
             f"There is no bundle {path}.", "A bundle is a folder, or the .zip of one.", "pthway pack model.pth -o NAME.bundle"
-        )
+        ) from cause
+    except OSError as cause:
+        raise BundleRefused(
+            f"{path} cannot be read: {cause.strerror or cause}.",
+            "Every file of a bundle is read when it is opened.",
+            "Check its permissions",
+        ) from cause
+    raise BundleRefused(f"{path} is a pipe, socket or device.", "A bundle is a folder, or the .zip of one.", "Name one of these")
+
+
+def _unpacked(path: Path) -> Bundle:
     remove = _lazy.load("shutil:rmtree")  # opening a folder needs none of these
     folder = Path(_lazy.load("tempfile:mkdtemp")(prefix="pthway-"))
     try:
@@ -84,8 +98,6 @@ def open_bundle(path: str | os.PathLike[str] | Bundle) -> Bundle:
 def _checked(folder: Path, shown: Path) -> Manifest:
     data = _manifest_bytes(folder, shown)
     described = manifest.decode(data, str(shown))
-    if manifest.encode(described) != data:
-        raise BundleRefused(f"{shown}/{manifest.NAME} was edited.", "It is not as pthway writes it.", "Pack the model again")
     _check_names(described, folder, shown)
     changed = [name for name, same in zip(described.files, _are_same(folder, described), strict=True) if not same]
     if changed:

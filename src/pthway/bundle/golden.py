@@ -11,9 +11,15 @@ from safetensors.numpy import save_file
 
 from pthway.bundle.manifest import Difference, Manifest, Tolerance
 from pthway.errors import BundleRefused
+from pthway.signature import Input, Output, written
 
 Array = npt.NDArray[Any]
 
+DTYPES: Final[Mapping[str, str]] = {
+    "BOOL": "bool", "U8": "uint8", "U16": "uint16", "U32": "uint32", "U64": "uint64", "I8": "int8", "I16": "int16", "I32": "int32",
+    "I64": "int64", "F16": "float16", "F32": "float32", "F64": "float64", "C64": "complex64",
+}  # fmt: skip
+"""The names of types in safetensors' header, and what they are to torch and numpy."""
 NAN: Final = "nan"
 """The record whose input holds a NaN: not every runtime lets it through to the answer."""
 RELATIVE: Final = 1e-4
@@ -37,8 +43,12 @@ class Deviation(NamedTuple):
     expected: float
     got: float
     tolerance: float
+    kind: str = ""
+    """What is wrong with the output as a whole, where no single number is."""
 
     def __str__(self) -> str:
+        if self.kind:
+            return f"{self.output} {self.kind}"
         place = f"[{', '.join(map(str, self.place))}]" if self.place else ""
         return f"{self.output}{place} is {self.got:.9g}, recorded {self.expected:.9g} ± {self.tolerance:.2g}"
 
@@ -66,15 +76,16 @@ def _tolerance(arrays: Sequence[Array]) -> Tolerance:
 def compare(expected: Mapping[str, Array], got: Mapping[str, Array], tolerances: Mapping[str, Tolerance]) -> Comparison:
     """*got* beside what was recorded: the largest differences, and the worst number that rounding does not explain.
 
-    NaN agrees with NaN and infinity with itself; an output of another shape, or none, deviates at its first number.
+    NaN agrees with NaN and infinity with itself; an output of another shape or type, or none, deviates as a whole.
     """
     absolute = relative = 0.0
     worst: Deviation | None = None
     excess = 0.0
     for name, recorded in expected.items():
         array = got.get(name)
-        if array is None or array.shape != recorded.shape:
-            return Comparison(Difference(absolute=_HUGE, relative=_HUGE), Deviation(name, (), float("nan"), float("nan"), 0.0))
+        if array is None or (array.shape, array.dtype) != (recorded.shape, recorded.dtype):
+            kind = "is missing" if array is None else f"is {_kind(array)}, recorded {_kind(recorded)}"
+            return Comparison(Difference(absolute=_HUGE, relative=_HUGE), Deviation(name, (), float("nan"), float("nan"), 0.0, kind))
         apart = _apart(recorded, array)
         allowed = tolerances[name].absolute + tolerances[name].relative * np.nan_to_num(np.abs(recorded.astype(np.complex128)), posinf=0.0)
         largest = float(apart.max(initial=0.0))
@@ -90,6 +101,10 @@ def compare(expected: Mapping[str, Array], got: Mapping[str, Array], tolerances:
 
 _HUGE: Final = float(np.finfo(np.float32).max)
 """The difference to a number that is not there; JSON has no infinity."""
+
+
+def _kind(array: Array) -> str:
+    return f"{array.dtype} {written(array.shape)}"
 
 
 def _apart(recorded: Array, array: Array) -> npt.NDArray[np.float64]:
@@ -119,20 +134,56 @@ def _flat(records: Mapping[str, Record]) -> dict[str, Array]:
 
 
 def read_records(path: Path, manifest: Manifest) -> dict[str, Record]:
-    """The records of a golden file. Raises `BundleRefused` if it is not what the manifest says."""
-    inputs, outputs = ([each.name for each in side] for side in (manifest.signature.inputs, manifest.signature.outputs))
+    """The records of a golden file. Raises `BundleRefused` if it does not hold what the manifest says, in its types and shapes."""
+    inputs, outputs = manifest.signature.inputs, manifest.signature.outputs
     try:
         with safe_open(path, framework="np") as file:
+            _require_arrays(path, file, manifest)
             return {
                 record: Record(
-                    {name: file.get_tensor(f"{record}/inputs/{name}") for name in inputs},
-                    {name: file.get_tensor(f"{record}/outputs/{name}") for name in outputs},
+                    {each.name: file.get_tensor(f"{record}/inputs/{each.name}") for each in inputs},
+                    {each.name: file.get_tensor(f"{record}/outputs/{each.name}") for each in outputs},
                 )
                 for record in manifest.golden.records
             }
     except (SafetensorError, OSError) as cause:
-        raise BundleRefused(
-            f"The golden record {path.name} cannot be read: {cause}.",
-            "It holds the inputs and outputs that the manifest names.",
-            "Pack the model again",
-        ) from cause
+        raise _unreadable(path, f"cannot be read: {cause}") from cause
+
+
+def _require_arrays(path: Path, file: Any, manifest: Manifest) -> None:
+    """Raise `BundleRefused` unless the file holds exactly the arrays that the manifest means; none of them is read."""
+    held = set(file.keys())
+    for record in manifest.golden.records:
+        counts: set[int] = set()
+        for side, named in (("inputs", manifest.signature.inputs), ("outputs", manifest.signature.outputs)):
+            for each in named:
+                key = f"{record}/{side}/{each.name}"
+                if key not in held:
+                    raise _unreadable(path, f"lacks {key}")
+                held.remove(key)
+                part = file.get_slice(key)
+                shape, dtype = tuple(part.get_shape()), part.get_dtype()
+                if DTYPES.get(dtype) != each.dtype:
+                    raise _unreadable(path, f"holds {key} in the type {dtype}, where {each.dtype} is meant")
+                if not _fits(shape, each, counts):
+                    raise _unreadable(path, f"holds {key} in the shape {written(shape)}, where {written(each.shape)} is meant")
+    if held:
+        raise _unreadable(path, f"holds {min(held)}, which the manifest does not name")
+
+
+def _fits(shape: tuple[int, ...], meant: Input | Output, counts: set[int]) -> bool:
+    """Whether *shape* is one that is meant, with as many samples as the others of its record, whose numbers are in *counts*."""
+    if meant.batch is not None and meant.batch < len(shape):
+        counts.add(shape[meant.batch])
+    if isinstance(meant, Input):
+        return meant.takes(shape) and len(counts) <= 1
+    fixed = zip(shape, meant.shape, strict=False)
+    return len(shape) == len(meant.shape) and all(size == side for size, side in fixed if isinstance(side, int)) and len(counts) <= 1
+
+
+def _unreadable(path: Path, fault: str) -> BundleRefused:
+    return BundleRefused(
+        f"The golden record {path.name} {fault}.",
+        "It holds the inputs and outputs that the manifest names, in the types and shapes of the signature.",
+        "Pack the model again",
+    )

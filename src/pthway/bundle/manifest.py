@@ -1,10 +1,13 @@
 """What a bundle says of itself: ``manifest.json``, whose every field is here. The JSON Schema in ``docs/`` is made from these classes."""
 
+from collections import Counter
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
+from pthway import _lazy
+from pthway.bundle.consistent import contradictions
 from pthway.data.preparation import ColumnPreparation, ImagePreparation
 from pthway.data.reading import Reading
 from pthway.errors import BundleRefused
@@ -18,10 +21,14 @@ NAME: Final = "manifest.json"
 MAX_BYTES: Final = 1 << 24
 """Of a manifest: labels of a hundred thousand classes fit."""
 
-Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+END: Final = r"$(?!\n)"
+"""In a pattern: the end of the text; in Python's, a bare $ also stands before a last line break."""
+
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}" + END)]
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 Number = Annotated[float, Meta(ge=0)]
+Milliseconds = Annotated[float, Meta(gt=0)]
 RuntimeName = Literal["eager", "compiled", "exported", "aotinductor", "onnxruntime", "openvino"]
 
 
@@ -67,7 +74,7 @@ class Program(_Record, frozen=True):
     """Where it is in the folder; None for the architecture itself, which torch runs."""
     difference: Difference
     """Measured against the golden record when the bundle was packed."""
-    milliseconds: dict[int, float]
+    milliseconds: Annotated[dict[Positive, Milliseconds], Meta(extra_json_schema={"propertyNames": {"pattern": "^[1-9][0-9]*$"}})]
     """By the number of samples: the time of one call when the bundle was packed."""
     dynamic: tuple[str, ...]
     """The names of the sizes that are free; "batch" is among them unless the network fixes it."""
@@ -132,8 +139,8 @@ class Manifest(_Record, frozen=True):
     """Everything that a bundle says of itself."""
 
     format: Literal[1]
-    name: Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
-    version: Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    name: Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,127}" + END)]
+    version: Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}" + END)]
     description: str
     licence: str
     signature: Signature
@@ -142,7 +149,7 @@ class Manifest(_Record, frozen=True):
     reading: Reading
     """How the output is read."""
     labels: tuple[str, ...] | None
-    functions: dict[Literal["before", "after"], str]
+    functions: Annotated[dict[Literal["before", "after"], str], Meta(extra_json_schema={"propertyNames": {"enum": ["after", "before"]}})]
     """Functions of the packer's in ``source/`` or a package, as ``module:name``: what is done to the inputs and to the outputs. What they
     give is recorded in ``functions.safetensors`` as ``before/inputs/name`` and so on."""
     architecture: Architecture | None
@@ -183,13 +190,30 @@ def decode(data: bytes, where: str) -> Manifest:
             "pip install --upgrade pthway" if newer else "Pack the model again: pthway pack",
         )
     try:
-        return msgspec.json.decode(data, type=Manifest)
-    except (msgspec.DecodeError, RecursionError) as cause:
-        raise BundleRefused(
-            f"{where}/{NAME} is not as the format says: {cause}.",
-            "Every field is known and of its kind, so that nothing is misread.",
-            "Pack the model again; a manifest is not edited by hand",
-        ) from cause
+        described = msgspec.json.decode(data, type=Manifest)
+        if encode(described) != data:  # as it is written, it holds no name twice; the other parser is imported for others alone
+            _lazy.load("json:loads")(data, object_pairs_hook=_once)
+    except (msgspec.DecodeError, ValueError, RecursionError) as cause:
+        raise _refused(where, str(cause)) from cause
+    fault = next(contradictions(described), None)
+    if fault is not None:
+        raise _refused(where, fault)
+    return described
+
+
+def _once(pairs: list[tuple[str, object]]) -> None:
+    """Raise `ValueError` if one name stands twice: of two values, two readers may take another one."""
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        raise ValueError(f"the name {next(name for name, count in Counter(names).items() if count > 1)!r:.200} stands twice in one object")
+
+
+def _refused(where: str, fault: str) -> BundleRefused:
+    return BundleRefused(
+        f"{where}/{NAME} is not as the format says: {fault}.",
+        "Every field is known, of its kind, and agrees with the others, so that nothing is misread.",
+        "Pack the model again; a manifest is not edited by hand",
+    )
 
 
 def schema() -> dict[str, Any]:

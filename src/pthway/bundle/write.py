@@ -1,6 +1,7 @@
 """Writes a bundle whole or not at all."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
@@ -9,11 +10,17 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+from safetensors import SafetensorError
 
 from pthway.bundle import archive, manifest
 from pthway.bundle.folder import SUMS, sums_text
 from pthway.bundle.manifest import File, Manifest
-from pthway.errors import NotWritten, UsageError
+from pthway.errors import NotWritten, PthwayError, UsageError
+
+OF_THE_DISK: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
+"""Errors that say something of the place, and not of a file that the network itself looks for."""
 
 
 @contextmanager
@@ -22,23 +29,31 @@ def drafted(target: Path, *, force: bool) -> Iterator[Path]:
 
     Raises `UsageError` if something stands at *target* and *force* is not given, and `NotWritten` if nothing can be written there.
     """
-    if target.exists() and not force:
-        raise UsageError(
-            f"{target} is there already.", "A bundle is not overwritten unasked.", "Name another path, or force=True (--force)"
-        )
+    target = target.absolute()
+    if not force:
+        _require_free(target)
+    created = [folder for folder in target.parents if not folder.exists()]
     draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         draft.mkdir(parents=True)
-    except OSError as cause:
-        raise not_written(target, cause) from cause
-    try:
         yield draft
+    except (OSError, SafetensorError) as cause:
+        if isinstance(cause, PthwayError) or (isinstance(cause, OSError) and cause.errno not in OF_THE_DISK):
+            raise
+        raise not_written(target, cause) from cause
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+        for folder in created:
+            with contextlib.suppress(OSError):  # it holds what was written
+                folder.rmdir()
 
 
-def finish(draft: Path, target: Path, described: Manifest) -> None:
-    """Give the files in *draft* their manifest, force them to the disk, and move them to *target*: a folder, or a .zip by its ending."""
+def finish(draft: Path, target: Path, described: Manifest, *, force: bool) -> None:
+    """Give the files in *draft* their manifest, force them to the disk, and move them to *target*: a folder, or a .zip by its ending.
+
+    Raises `UsageError` if something stands there by now and *force* is not given, and `NotWritten`.
+    """
+    target = target.absolute()
     try:
         _make_readable(draft)
         complete = _with_files(draft, described)
@@ -46,20 +61,29 @@ def finish(draft: Path, target: Path, described: Manifest) -> None:
         (draft / manifest.NAME).write_bytes(data)
         (draft / SUMS).write_bytes(sums_text(data))
         if target.suffix == ".zip":
-            _zip(draft, target)
+            _zip(draft, target, force=force)
         else:
             for path in [*draft.rglob("*"), draft]:
                 _sync(path)
-            _replace(draft, target)
-        _sync(target.absolute().parent)
+            move(draft, target, force=force)
+        _sync(target.parent)
     except OSError as cause:
         raise not_written(target, cause) from cause
 
 
-def not_written(target: Path, cause: OSError) -> NotWritten:
+def _require_free(target: Path) -> None:
+    if target.exists() or target.is_symlink():
+        raise UsageError(
+            f"{target} is there already.", "A bundle is not overwritten unasked.", "Name another path, or force=True (--force)"
+        )
+
+
+def not_written(target: Path, cause: Exception) -> NotWritten:
     """The refusal of a place that cannot be written to."""
     return NotWritten(
-        f"{target} cannot be written: {cause.strerror or cause}.", "It is written beside its place, then renamed.", "Name another path"
+        f"{target} cannot be written: {getattr(cause, 'strerror', None) or cause}.",
+        "It is written beside its place, then renamed.",
+        "Name another path",
     )
 
 
@@ -81,34 +105,43 @@ def _with_files(draft: Path, described: Manifest) -> Manifest:
     return manifest.replaced(described, files=files)
 
 
-def _zip(draft: Path, target: Path) -> None:
+def _zip(draft: Path, target: Path, *, force: bool) -> None:
     part = draft.with_suffix(".zip.part")
     try:
         with part.open("xb") as stream:
             archive.pack(draft, stream)
             stream.flush()
             os.fsync(stream.fileno())
+        if not force:
+            _require_free(target)
         part.replace(target)
     finally:
         with contextlib.suppress(OSError):  # gone after the rename
             part.unlink()
 
 
-def _replace(draft: Path, target: Path) -> None:
-    """Rename; an old bundle steps aside first, since a folder that is not empty cannot be replaced."""
+def move(draft: Path, target: Path, *, force: bool) -> None:
+    """Rename; what stood there steps aside first, since a folder that is not empty cannot be replaced."""
+    if not force:
+        _require_free(target)
     old = draft.with_suffix(".old")
-    moved = target.exists()
+    moved = force and (target.exists() or target.is_symlink())
     if moved:
         target.replace(old)
     try:
-        draft.replace(target)
-    except OSError:
+        draft.replace(target)  # fails if somebody else has filled the place meanwhile
+    except BaseException:
         if moved:
             old.replace(target)
         raise
-    if old.is_dir():
+    if moved:
+        _remove(old)
+
+
+def _remove(old: Path) -> None:
+    if old.is_dir() and not old.is_symlink():
         shutil.rmtree(old, ignore_errors=True)
-    elif moved:
+    else:
         old.unlink()
 
 

@@ -135,6 +135,16 @@ def parser() -> ArgumentParser:
     check.add_argument("--batch-size", action="append", type=int, default=[], metavar="N", help="a size that will be used; may be repeated")
     check.add_argument("--json", action="store_true", help="print the report as JSON")
 
+    export = commands.add_parser("export", help="write a bundle as what another program serves, proved by its golden record")
+    export.set_defaults(run="pthway.cli.export:run")
+    export.add_argument("bundle", type=Path, help="a bundle, or the .zip of one")
+    export.add_argument(
+        "--to", required=True, metavar="TARGET", help="safetensors, onnx, pt2, openvino, torchscript, mlflow, triton or dockerfile"
+    )
+    export.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="the file or folder to write")
+    export.add_argument("--force", action="store_true", help="overwrite it")
+    export.add_argument("--json", action="store_true", help="print what was done as JSON")
+
     tune = commands.add_parser("tune", help="find the fastest way to run a bundle on this machine, and use it from then on")
     tune.set_defaults(run="pthway.cli.tune:run")
     tune.add_argument("bundle", type=Path, help="a folder or .zip that pthway pack wrote")

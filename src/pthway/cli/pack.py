@@ -12,7 +12,9 @@ def run(options: Namespace) -> int:
     """Load the file into the architecture, write the bundle, and say what is in it."""
     arguments = dict(map(argument, options.arg))
     labels = read_labels(options.labels)
-    model = _lazy.load("pthway.model:load", extra="torch")(options.file, options.arch, weights=options.weights, labels=labels, **arguments)
+    given = {"weights": options.weights, "labels": labels, **arguments}
+    archived = None if options.arch else _lazy.load("pthway.model.archive:load_archive", extra="torch")(options.file, **given)
+    model = archived or _lazy.load("pthway.model:load", extra="torch")(options.file, options.arch, **given)
     card = _lazy.load("pthway.export:Card")(_name(options), options.model_version, options.description, options.licence)
     try:
         bundle = _lazy.load("pthway.export:pack", extra="torch")(

@@ -108,7 +108,7 @@ def _facts(output: Path, told: Told, written: Written, *, verified: bool) -> lis
 
 
 _FORWARD = {
-    "complete": "complete: the file tells everything",
+    "complete": "complete: nothing in it is guessed",
     "guessed": "complete, but it rests on guesses, which are marked",
     "to fill in": "to be filled in, where the file raises NotImplementedError",
 }

@@ -6,9 +6,11 @@ from typing import NamedTuple
 
 import torch
 from torch.export import Dim, ExportedProgram
+from torch.fx.experimental.symbolic_shapes import is_concrete_int
 
 from pthway.bundle.golden import Array
 from pthway.errors import NotExportable
+from pthway.export.recurrent import any_length
 from pthway.export.reference import SAMPLES, Referred
 from pthway.signature import BATCH
 
@@ -37,22 +39,32 @@ class Graph(NamedTuple):
 def exported(referred: Referred, inputs: Mapping[str, Array]) -> Graph:
     """The graph of the reference, traced on *inputs*, free where the signature is and the network allows. Raises `NotExportable`.
 
-    A graph that fixes the number of samples is traced on one sample.
+    Running the forward pass on stand-ins fixes what goes through Python as a number, such as ``len(x)``; reading its bytecode
+    (``strict``) does not, but reads less of the language. A graph that fixes the number of samples either way is traced on one sample.
     """
-    graph = _traced(referred, inputs, TRACED)
-    return graph if BATCH in graph.dynamic else _traced(referred, inputs, 1)
+    graph = _traced(referred, inputs)
+    if graph.fixed:
+        graph = _with_fewest_fixed(graph, referred, inputs)
+    return graph if BATCH not in graph.fixed else _traced(referred, inputs, samples=1)
 
 
-def _traced(referred: Referred, inputs: Mapping[str, Array], samples: int) -> Graph:
+def _with_fewest_fixed(graph: Graph, referred: Referred, inputs: Mapping[str, Array]) -> Graph:
+    try:
+        return min(graph, _traced(referred, inputs, strict=True), key=lambda each: len(each.fixed))
+    except NotExportable:
+        return graph
+
+
+def _traced(referred: Referred, inputs: Mapping[str, Array], *, samples: int = TRACED, strict: bool = False) -> Graph:
     example = tuple(_repeated(inputs[each.name], each.batch or 0, samples) for each in referred.signature.inputs)
     shapes = tuple(
         {axis: Dim.AUTO for axis, side in enumerate(each.shape or ()) if isinstance(side, str) and (side != BATCH or samples > 1)}
         for each in referred.signature.inputs
     )
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), any_length():
             warnings.simplefilter("ignore")
-            program = torch.export.export(referred.reference, example, dynamic_shapes={"given": shapes}, strict=False)
+            program = torch.export.export(referred.reference, example, dynamic_shapes={"given": shapes}, strict=strict)
     except Exception as cause:
         raise NotExportable(
             f"torch cannot export the network: {type(cause).__name__}: {first_line(cause)}",
@@ -82,6 +94,6 @@ def _sides(referred: Referred, program: ExportedProgram) -> tuple[tuple[str, ...
         for side, size in zip(wanted.shape or (), values[str(name)].shape, strict=True):
             if isinstance(side, str):
                 free[side] = None
-                if isinstance(size, int):
-                    fixed[side] = size
+                if is_concrete_int(size):
+                    fixed[side] = int(size)
     return tuple(side for side in free if side not in fixed), fixed

@@ -49,7 +49,7 @@ def write(graph: Graph, folder: Path) -> None:
 
 
 def _without_source(made: Path, target: Path) -> None:
-    """Copy the package without the C++ text, whose comments name the folders of this machine."""
+    """Copy the package without the C++ text, which nothing reads; of its machine code, messages of errors name the files it was made of."""
     archive = PT2ArchiveReader(str(made))
     with PT2ArchiveWriter(str(target)) as kept:
         for name in archive.get_file_names():

@@ -12,10 +12,12 @@ from typing import Any, Final, NamedTuple
 
 import onnx_ir
 import torch
+from torch.export import ExportedProgram
 
 from pthway.bundle.folder import WEIGHTS
 from pthway.errors import NotExportable
 from pthway.export.exported import Graph, first_line
+from pthway.export.recurrent import any_length
 from pthway.export.reference import Referred
 
 FILE: Final = "model.onnx"
@@ -30,10 +32,13 @@ class Span(NamedTuple):
     length: int
 
 
-def write(graph: Graph, referred: Referred, folder: Path) -> None:
-    """Write ``model.onnx`` to *folder*, where the weights are. Raises `NotExportable` for an operator that ONNX has not."""
+def write(graph: Graph, referred: Referred, folder: Path) -> ExportedProgram:
+    """Write ``model.onnx`` to *folder*, where the weights are, and return the graph whose nodes have the names of its values.
+
+    Raises `NotExportable` for an operator that ONNX has not.
+    """
     try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), any_length():
             warnings.simplefilter("ignore")
             logging.getLogger("torch.onnx").setLevel(logging.ERROR)
             program = torch.onnx.export(
@@ -51,13 +56,14 @@ def write(graph: Graph, referred: Referred, folder: Path) -> None:
             "Its operators are fewer than torch's.",
             "Use another program of the bundle",
         ) from cause
-    if program is None:
+    if program is None or program.exported_program is None:
         raise NotExportable("torch made no ONNX program.", "It gives no reason.", "Use another program of the bundle")
     model = program.model
     _share_weights(model, folder)
     for node in model.graph.all_nodes():
         node.metadata_props.clear()  # lines of the user's source, with the paths of the machine
     onnx_ir.save(model, folder / FILE)
+    return program.exported_program
 
 
 def _share_weights(model: Any, folder: Path) -> None:

@@ -25,13 +25,15 @@ from pthway.bundle.write import drafted, finish
 from pthway.data.preparation import Preparation
 from pthway.data.reading import AUTO, Reading
 from pthway.errors import NotExportable, PthwayError, UsageError
+from pthway.export.drift import drifting
 from pthway.export.functions import Named, example_of, function_records, functions_of, taken_by, written
 from pthway.export.programs import MAKERS, Work, discard
 from pthway.export.readme import readme
 from pthway.export.reference import BATCHES, Referred, records_of, reference_of
 from pthway.export.source import described
 from pthway.export.suitability import require_suitable
-from pthway.model import Model
+from pthway.model import Model, load
+from pthway.model.archive import load_archive
 from pthway.runtime.runner import Array, Runner, Settings, start
 from pthway.runtime.verification import verified
 from pthway.runtime.weights import SHARED
@@ -54,7 +56,7 @@ class Card(NamedTuple):
 
 
 def pack(  # noqa: PLR0913  # what a bundle says, each by its name
-    model: Model,
+    model: Model | str | os.PathLike[str],
     path: str | os.PathLike[str],
     *,
     example: object = None,
@@ -70,6 +72,9 @@ def pack(  # noqa: PLR0913  # what a bundle says, each by its name
 ) -> Bundle:
     """Write *model* as a bundle, a folder or a .zip by the ending of *path*, and return it opened.
 
+    *model* may also be the path of a TorchServe archive, whose own class is then imported, or of another file as `pthway.load` takes it
+    without an architecture.
+
     Recorded are the answers of the network itself (eager torch, float32, evaluation mode) to *example*, a batch of inputs, or to random
     ones of its signature, made from *seed*, for 1, 2 and 8 samples. Each of *programs* (``"eager"``, ``"onnxruntime"``, …; those that the
     installed packages can make if None) is run against this record, and kept only if rounding explains every difference; why one is
@@ -84,6 +89,8 @@ def pack(  # noqa: PLR0913  # what a bundle says, each by its name
     target = Path(path).expanduser()
     card = card or Card(name_of(target))
     _require_known(programs)
+    if not isinstance(model, Model):
+        model = load_archive(model) or load(model)
     functions = functions_of(before, after)
     example, taken = example_of(example, model, preparation), None
     if "before" in functions and example is not None:
@@ -110,7 +117,7 @@ def pack(  # noqa: PLR0913  # what a bundle says, each by its name
         complete = _with_programs(stub, Work(referred, records, draft), programs, progress)
         (draft / "README.md").write_text(readme(complete), "utf-8")
         progress("writing the bundle")
-        finish(draft, target, complete)
+        finish(draft, target, complete, force=force)
     return open_bundle(target)
 
 
@@ -229,7 +236,7 @@ def _with_programs(stub: Manifest, work: Work, asked: Sequence[str] | None, prog
         progress(f"making the program for {runtime}")
         try:
             drafted_program = maker.make(work, stub)
-            made.append(_measured(Bundle(work.folder, work.folder, stub), drafted_program, work.records))
+            made.append(_measured(Bundle(work.folder, work.folder, stub), drafted_program, work))
         except PthwayError as refusal:
             if asked is not None:
                 raise
@@ -242,14 +249,16 @@ def _with_programs(stub: Manifest, work: Work, asked: Sequence[str] | None, prog
     return manifest.replaced(stub, programs=tuple(made), notes=tuple(notes))
 
 
-def _measured(bundle: Bundle, program: Program, records: Mapping[str, Record]) -> Program:
+def _measured(bundle: Bundle, program: Program, work: Work) -> Program:
     """*program* with what running it here showed. Raises `NotExportable` if it gives other answers than are recorded."""
+    records = work.records
     runner = start(bundle, program, Settings(available_cores()))
     told = manifest.replaced(program, keeps_nan=False)
     result = verified(bundle.manifest, told, runner, records)
     if not result.ok or result.difference is None:
         raise NotExportable(
-            f"The program for {program.runtime} gives other answers than the network: {result.deviation}",
+            f"The program for {program.runtime} gives other answers than the network: {result.deviation}; "
+            f"{drifting(work, bundle, program)}",
             "What is served has to be what was trained.",
             "Use another program of the bundle",
         )

@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from torch.export import ExportedProgram
+
 from pthway import _lazy
 from pthway.bundle import manifest
 from pthway.bundle.folder import CONSTANTS
@@ -36,12 +38,11 @@ class Work:
         graph: Graph = self._once("graph", lambda: exported(self.referred, self.records[str(BATCHES[0])].inputs))
         return graph
 
-    @property
-    def onnx_graph(self) -> Graph:
-        """The exported network, after ``model.onnx`` was written of it. Raises `NotExportable`."""
+    def onnx(self) -> ExportedProgram:
+        """Write ``model.onnx``, and return the graph that its values are named after. Raises `NotExportable`."""
         write = _lazy.load("pthway.export.onnx_program:write", extra="onnx")
-        self._once("onnx", lambda: write(self.graph, self.referred, self.folder))
-        return self.graph
+        graph: ExportedProgram = self._once("onnx", lambda: write(self.graph, self.referred, self.folder))
+        return graph
 
     def _once(self, name: str, make: Callable[[], object]) -> Any:
         if name not in self._kept:
@@ -79,11 +80,13 @@ def _compiled(work: Work, stub: Manifest) -> Program:
 
 
 def _onnx(work: Work, _: Manifest) -> Program:
-    return _program("onnxruntime", "model.onnx", "torch", work.onnx_graph)
+    work.onnx()
+    return _program("onnxruntime", "model.onnx", "torch", work.graph)
 
 
 def _openvino(work: Work, _: Manifest) -> Program:
-    return _program("openvino", "model.onnx", "torch", work.onnx_graph)
+    work.onnx()
+    return _program("openvino", "model.onnx", "torch", work.graph)
 
 
 def _exported(work: Work, _: Manifest) -> Program:
@@ -117,14 +120,17 @@ ONNX_TOOLS: Final = ("onnx", "onnxscript")
 """What torch's exporter of ONNX needs."""
 
 MAKERS: Final[Mapping[RuntimeName, Maker]] = {
+    "exported": Maker(_exported, lambda _: True),
     "onnxruntime": Maker(_onnx, lambda _: _installed(*ONNX_TOOLS, "onnxruntime")),
     "openvino": Maker(_openvino, lambda _: _installed(*ONNX_TOOLS, "openvino")),
-    "exported": Maker(_exported, lambda _: True),
     "eager": Maker(_eager, lambda stub: stub.architecture is not None),
     "aotinductor": Maker(_aotinductor, lambda _: False),
     "compiled": Maker(_compiled, lambda _: False),
 }
-"""In the order in which they are made. The last two take minutes, and are made for whoever asks for them."""
+"""In the order in which they are made: the exporter of ONNX fixes the sizes of the graph that it is given.
+
+The last two take minutes, and are made for whoever asks for them.
+"""
 
 FILES: Final = ("model.onnx", "model.pt2", "model.aoti.pt2", CONSTANTS)
 """What programs are written to; several may share one."""

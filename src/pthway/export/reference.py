@@ -102,7 +102,7 @@ def records_of(referred: Referred, example: object, seed: int) -> dict[str, Reco
         made[SIZES] = make(SAMPLES, True)  # noqa: FBT003
     records = {name: Record(arrays, reference.answer(arrays)) for name, arrays in made.items()}
     _require_sound(referred, records)
-    spoiled = _with_nan(records[str(BATCHES[0])].inputs)
+    spoiled = _with_nan(records["1"].inputs)  # programs that fix the number of samples are for one
     if spoiled is not None:
         records[NAN] = Record(spoiled, reference.answer(spoiled))
     return records

@@ -32,6 +32,8 @@ class Format(StrEnum):
     """``torch.export.save``: weights, and the program as a graph."""
     PACKAGE = "torch.package"
     """``torch.package``: pickles, and the sources of their classes."""
+    TORCHSERVE = "TorchServe archive (.mar)"
+    """``torch-model-archiver``: a weights file, the source of its class, labels and a handler."""
     SAFETENSORS = "safetensors"
     """A JSON header, then the bytes of every tensor."""
     NPZ = "numpy archive"

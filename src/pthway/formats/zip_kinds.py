@@ -38,12 +38,13 @@ def read(source: FileBytes) -> Parts:
 
 
 _RARE: Final = (
+    ("MAR-INF/MANIFEST.json", "pthway.formats.torchserve:read"),
     ("archive_format", "pthway.formats.exported:read"),
     ("serialized_exported_program.json", "pthway.formats.exported:read_older"),
     (".data/extern_modules", "pthway.formats.package:read"),
     ("constants.pkl", "pthway.formats.torchscript:read"),
 )
-"""A record below the root folder → the function that reads such archives."""
+"""A record, at the root or below one folder → the function that reads such archives."""
 
 _OTHERS: Final = (
     ("model.weights.h5", "a Keras model (.keras)", "Load it with keras.saving.load_model(path)."),

@@ -32,7 +32,7 @@ def start(bundle: Bundle, program: Program, settings: Settings) -> Runner:
         _require_fit(wanted, inputs)
         with torch.inference_mode():
             answers = model(*(torch.tensor(array) for array in inputs))
-        return [answer.numpy() for answer in answers]
+        return [answer.contiguous().numpy() for answer in answers]
 
     return run
 

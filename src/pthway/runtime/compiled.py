@@ -26,9 +26,9 @@ def start(bundle: Bundle, program: Program, settings: Settings) -> Runner:
     outputs = [each.name for each in bundle.manifest.signature.outputs]
 
     def run(inputs: Sequence[Array], /) -> Sequence[Array]:
-        given = [torch.from_numpy(array).to(settings.device, copy=True) for array in inputs]
+        given = [torch.tensor(array, device=settings.device) for array in inputs]
         with torch.inference_mode():
             answers = named_outputs(called(module, given, names))
-        return [answers[name].cpu().numpy() for name in outputs]
+        return [answers[name].contiguous().cpu().numpy() for name in outputs]
 
     return run

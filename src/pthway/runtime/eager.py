@@ -1,15 +1,16 @@
 """Eager torch: the network itself, built again from its own source and arguments, with the weights of the bundle."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Final
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from pthway.architecture.build import build
 from pthway.architecture.match import Architecture
-from pthway.architecture.resolve import resolve, resolve_in
+from pthway.architecture.resolve import importable, named, resolve
+from pthway.architecture.source_only import source_only
 from pthway.bundle import values
 from pthway.bundle.folder import SOURCE, Bundle
 from pthway.bundle.manifest import Program
@@ -33,7 +34,7 @@ def start(bundle: Bundle, program: Program, settings: Settings) -> Runner:  # ev
     outputs = [each.name for each in bundle.manifest.signature.outputs]
 
     def run(inputs: Sequence[Array], /) -> Sequence[Array]:
-        given = [_placed(torch.from_numpy(array), settings.device, places) for array in inputs]
+        given = [_placed(torch.tensor(array), settings.device, places) for array in inputs]
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=settings.variant == "bfloat16"):
             answers = named_outputs(called(module, given, names))
         return [_numbers(answers[name]) for name in outputs]
@@ -48,9 +49,9 @@ def _channels_last(module: nn.Module) -> nn.Module:
 
 
 def _placed(tensor: Tensor, device: str, places: torch.memory_format) -> Tensor:
-    """A copy: a network may write to its input."""
+    """*tensor*, a copy of what the caller gave since a network may write to its input, where and as the network has its own."""
     format_of = places if tensor.ndim == IMAGE_RANK else torch.contiguous_format
-    return tensor.to(device, copy=True, memory_format=format_of)
+    return tensor.to(device, memory_format=format_of)
 
 
 def _numbers(tensor: Tensor) -> Array:
@@ -68,10 +69,15 @@ def rebuilt(bundle: Bundle) -> nn.Module:
             "The model was packed from a live module, whose class and arguments are not known.",
             "Use another runtime of the bundle, or pack it from its file and class",
         )
-    find = partial(resolve_in, [bundle.file(SOURCE)]) if described.source else resolve
+    folder = bundle.file(SOURCE)
+    if described.source:
+        source_only(folder)
     try:
-        architecture = find(_spelling(bundle, described.reference))
-        arguments = {name: values.decode(value, lambda text: find(text).factory) for name, value in described.arguments.items()}
+        with importable([folder] if described.source else []):
+            architecture = resolve(_spelling(bundle, described.reference))
+            arguments = {
+                name: values.decode(value, lambda text: named(_spelling(bundle, text))) for name, value in described.arguments.items()
+            }
     except ArchitectureNotFound as cause:
         raise BundleRefused(
             f"The architecture {described.reference} cannot be imported: {cause.what}",
@@ -89,4 +95,11 @@ def _spelling(bundle: Bundle, reference: str) -> str:
 
 
 def _fill(module: nn.Module, bundle: Bundle) -> None:
-    module.load_state_dict(read_weights(bundle), strict=True, assign=True)
+    try:
+        module.load_state_dict(read_weights(bundle), strict=True, assign=True)
+    except (RuntimeError, SafetensorError) as cause:
+        raise BundleRefused(
+            f"The weights of {bundle.path} do not fit its architecture: {' '.join(str(cause).split())[:200]}",
+            "The architecture that a bundle names has exactly the tensors in its weights.safetensors.",
+            "Use another runtime of the bundle, or pack the model again",
+        ) from cause

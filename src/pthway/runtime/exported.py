@@ -30,7 +30,7 @@ def start(bundle: Bundle, program: Program, settings: Settings) -> Runner:
     def run(inputs: Sequence[Array], /) -> Sequence[Array]:
         with torch.inference_mode():
             answers = module(*(torch.tensor(array) for array in inputs))
-        return [answer.numpy() for answer in answers]
+        return [answer.contiguous().numpy() for answer in answers]
 
     return run
 

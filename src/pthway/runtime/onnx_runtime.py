@@ -15,7 +15,8 @@ from pthway.errors import BundleRefused, UsageError
 from pthway.runtime.runner import Array, Runner, Settings
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
-ERRORS_ONLY = 3
+FATAL = 4
+"""Errors are raised as well as logged."""
 
 
 def start(bundle: Bundle, program: Program, settings: Settings) -> Runner:
@@ -23,7 +24,7 @@ def start(bundle: Bundle, program: Program, settings: Settings) -> Runner:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = settings.threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = ERRORS_ONLY
+    options.log_severity_level = FATAL
     # A thread that spins between two calls takes its processor from everybody else: a call each 5 ms burnt ten times the processor time of
     # one without, and force_spinning_stop did not help. It gains some 15 µs a call, which small networks get by one thread instead.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -112,11 +112,10 @@ def verified(manifest: Manifest, program: Program, runner: Runner, records: Mapp
     for name in asked:
         begin = time.perf_counter()
         try:
-            answers = runner(given[name])
+            outputs = dict(zip([each.name for each in manifest.signature.outputs], runner(given[name]), strict=True))
         except Exception as cause:  # noqa: BLE001  # runtimes raise what they like; the user has to see it beside the others
             return _not_run(program, cause)
         times[name] = (time.perf_counter() - begin) * 1e3
-        outputs = {each.name: array for each, array in zip(manifest.signature.outputs, answers, strict=True)}
         compared[name] = compare(records[name].outputs, outputs, manifest.golden.tolerances)
     deviation = next((f"record {name}: {each.deviation}" for name, each in compared.items() if each.deviation is not None), None)
     largest = Difference(

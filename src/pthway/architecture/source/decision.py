@@ -43,7 +43,8 @@ def decide(found: Found, path: Path, where: str) -> Candidate:
 
 
 def _rivals(first: Candidate, group: Group) -> bool:
-    return group.first.named == first.named and first.score - group.first.score < MARGIN
+    near = group.first.named == first.named and first.score - group.first.score < MARGIN
+    return near and not all(map(first.holds, group.members))
 
 
 def nothing_fits(found: Found, path: Path, where: str) -> ArchitectureNotFound:

@@ -92,6 +92,8 @@ def _first(_run: Interpreter, call: Call) -> Value:
 
 
 def _items(value: Value) -> Items:
+    if isinstance(value, Items):
+        return value
     given, more = rounds(value)
     return Items(given, () if more is None else (more,))
 

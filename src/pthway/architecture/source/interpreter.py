@@ -4,11 +4,13 @@ import ast
 import re
 from typing import Final
 
-from pthway.architecture.source import expressions, statements
+from pthway.architecture.source import attributes, expressions, statements
+from pthway.architecture.source.annotations import declared, typed
 from pthway.architecture.source.frame import Frame
 from pthway.architecture.source.layers import torch_layer
 from pthway.architecture.source.library import MISSING, Constant, Library, brings_tensors, layer_name
-from pthway.architecture.source.limits import MAX_CALLS, MAX_STEPS
+from pthway.architecture.source.limits import MAX_ASIDE, MAX_CALLS, MAX_STEPS
+from pthway.architecture.source.objects import has_constructor, take_fields
 from pthway.architecture.source.outline import Outline, imports, parsed
 from pthway.architecture.source.values import (
     BUILDERS,
@@ -32,7 +34,7 @@ from pthway.architecture.source.values import (
 )
 
 _INSIDE_ITSELF: Final = 3
-"""How often a class may be under construction inside itself."""
+"""How often a class may be under construction, and a function followed, inside itself."""
 
 
 class _Exhausted(Exception):
@@ -45,12 +47,14 @@ class Interpreter:
     def __init__(self, library: Library) -> None:
         self.library = library
         self.steps = 0
+        self.most = MAX_STEPS
         self.depth = 0
         self._made: dict[object, Module] = {}
         self._given: dict[object, Value] = {}
         self._built: dict[int, list[Module]] = {}
         self._constants: dict[tuple[int, str], Value] = {}
         self._active: list[int] = []
+        self._inside: list[int] = []
 
     def pattern(self, cls: Class) -> Module:
         """Return what *cls* makes when nothing is known of its arguments."""
@@ -80,8 +84,12 @@ class Interpreter:
     def step(self) -> None:
         """Count one step. Raises `_Exhausted`."""
         self.steps += 1
-        if self.steps > MAX_STEPS:
+        if self.steps > self.most:
             raise _Exhausted
+
+    def evaluate(self, node: ast.expr, frame: Frame) -> Value:
+        """Return what *node* is known to be in *frame*."""
+        return expressions.evaluate(self, node, frame)
 
     # --- calls --------------------------------------------------------------------------------------------------------
 
@@ -97,7 +105,7 @@ class Interpreter:
         if isinstance(callee, Function):
             return self.invoke(callee, call)
         if isinstance(callee, Class):
-            return self.construct(callee, call) if self.library.is_module(callee) else UNKNOWN
+            return self.construct(callee, call) if self.library.is_module(callee) else self.make(callee, call)
         layer = layer_name(callee)
         return UNKNOWN if layer is None else torch_layer(layer, call)
 
@@ -122,6 +130,21 @@ class Interpreter:
         if key is not None:
             self._made[key] = made
         return made
+
+    def make(self, cls: Class, call: Call) -> Value:
+        """Return the object that ``cls(…)`` makes, of a class that is no network."""
+        if self._active.count(id(cls)) >= _INSIDE_ITSELF or len(self._active) > MAX_CALLS:
+            return UNKNOWN
+        instance = Instance(cls)
+        self._active.append(id(cls))
+        try:
+            if has_constructor(self, cls):
+                self.initialise(instance, None, call)
+            else:
+                take_fields(self, instance, call)
+        finally:
+            self._active.pop()
+        return instance
 
     def initialise(self, instance: Instance, after: Class | None, call: Call) -> None:
         """Follow the ``__init__`` of the class of *instance*, or the next one that comes after *after*."""
@@ -148,8 +171,10 @@ class Interpreter:
 
     def invoke(self, function: Function, call: Call, first: Value = MISSING) -> Value:
         """Return what a function of the tree gives for *call*; *first* is its first argument, if a dot gave one."""
-        if self.depth >= MAX_CALLS:
+        if self.depth >= MAX_CALLS or self._inside.count(id(function.node)) >= _INSIDE_ITSELF:
             return UNKNOWN
+        if function.owner is not None and not self.library.builds(function.owner):
+            return self._glance(function, call, first)
         if first is not MISSING or function.around is not None or call.open:
             return self._follow(function, call, first)
         key = _key(function, call)
@@ -159,6 +184,18 @@ class Interpreter:
             self._given[key] = self._follow(function, call, first)
         return self._given[key]
 
+    def _glance(self, function: Function, call: Call, first: Value) -> Value:
+        """Follow a method of a class that makes no modules, as long as it is short."""
+        before, self.most = self.most, min(self.most, self.steps + MAX_ASIDE)
+        try:
+            return self._follow(function, call, first)
+        except _Exhausted:
+            if self.steps > before:
+                raise
+            return UNKNOWN
+        finally:
+            self.most = before
+
     def _follow(self, function: Function, call: Call, first: Value) -> Value:
         frame = Frame(function.home, around=function.around, owner=function.owner)
         if first is not MISSING:
@@ -167,12 +204,14 @@ class Interpreter:
         holders = [value for value in frame.names.values() if isinstance(value, Instance)]
         frame.instance = holders[0] if holders else None
         self.depth += 1
+        self._inside.append(id(function.node))
         try:
             if isinstance(function.node, ast.Lambda):
-                return expressions.evaluate(self, function.node.body, frame)
+                return self.evaluate(function.node.body, frame)
             ended = statements.follow(self, function.node.body, frame)
         finally:
             self.depth -= 1
+            self._inside.pop()
         if not frame.returned:
             return None
         return frame.returned[0] if ended and len(frame.returned) == 1 else _either(frame.returned)
@@ -194,16 +233,30 @@ class Interpreter:
             elif place < len(positional) and call.arguments.rest:
                 value = choice((*call.arguments.rest, UNKNOWN))
             elif name in defaults:
-                default = expressions.evaluate(self, defaults[name], outside)
+                default = self.evaluate(defaults[name], outside)
                 value = self._hint(function.home, default) if call.open else default
             else:
                 value = self._hint(function.home, MISSING) if call.open and place else UNKNOWN
             frame.names[name] = value
+        self._declare(function, [*positional, *given.kwonlyargs], frame)
         if given.vararg is not None:
             rest = (UNKNOWN,) if call.open else call.arguments.rest
             frame.names[given.vararg.arg] = Items(call.arguments.items[len(positional) :], rest)
         if given.kwarg is not None:
             frame.names[given.kwarg.arg] = Table(keywords, (UNKNOWN,) if call.open else ())
+
+    def _declare(self, function: Function, parameters: list[ast.arg], frame: Frame) -> None:
+        """Take arguments that are not known for what their annotation says, or that of the attribute of the same name."""
+        first = next(iter(frame.names.values()), None)
+        for parameter in parameters:
+            value = frame.names[parameter.arg]
+            if value is not UNKNOWN and not (isinstance(value, Choice) and UNKNOWN in value.options):
+                continue
+            found = typed(self, function.home, parameter.annotation)
+            if found is UNKNOWN and isinstance(first, Instance) and parameter.annotation is None:
+                found = declared(self, first.cls, parameter.arg)
+            if found is not UNKNOWN:
+                frame.names[parameter.arg] = found
 
     def _hint(self, home: Outline, default: Value) -> Value:
         """Return what an argument may be that is not known: its default, if that makes modules, or a class that its file passes about."""
@@ -234,7 +287,7 @@ class Interpreter:
         """Return ``getattr(holder, name, default)``."""
         if not isinstance(name, str):
             return UNKNOWN
-        found = expressions.attribute(self, holder, name)
+        found = attributes.attribute(self, holder, name)
         return default if found is UNKNOWN and isinstance(holder, Class | Namespace) else found
 
     def known(self, found: Value) -> Value:
@@ -246,7 +299,7 @@ class Interpreter:
             self._constants[key] = UNKNOWN  # a constant that is made of itself
             node = parsed(found.source)
             if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and self.depth < MAX_CALLS:
-                self._constants[key] = expressions.evaluate(self, node.value, Frame(found.home))
+                self._constants[key] = self.evaluate(node.value, Frame(found.home))
         return self._constants[key]
 
     def member(self, cls: Class, name: str, first: Value) -> Value:
@@ -265,9 +318,9 @@ class Interpreter:
         decorators = {getattr(node, "id", getattr(node, "attr", "")) for node in getattr(function.node, "decorator_list", ())}
         if decorators & {"property", "cached_property"}:
             return self.invoke(function, Call(), first)
-        if "staticmethod" in decorators or first is None:
-            return function
-        return Bound(function, cls if "classmethod" in decorators else first)
+        if "classmethod" in decorators:
+            return Bound(function, cls)
+        return function if "staticmethod" in decorators or first is None else Bound(function, first)
 
 
 def _after(first: Call, second: Call) -> Call:
@@ -294,21 +347,30 @@ def _either(values: list[Value]) -> Value:
     return joined
 
 
+class _Changing(Exception):
+    """A value that may change is among those that decide an outcome."""
+
+
 def _key(callee: Class | Function, call: Call) -> object | None:
-    """Return what decides the outcome of a call; None if it may change a module under construction, or has no key."""
-    entries = (*call.arguments.items, None, *call.arguments.rest, None, *call.keywords.items(), call.open)
-    if any(map(_may_change, entries)):
-        return None
-    key = (callee, tuple((type(entry), entry) for entry in entries))
+    """Return what decides the outcome of a call; None if it may change a module under construction."""
     try:
-        hash(key)
-    except TypeError:
+        return callee, _frozen(call)
+    except _Changing:
         return None
-    return key
 
 
-def _may_change(value: Value) -> bool:
-    if isinstance(value, tuple | Items | Choice):
-        inside = value if isinstance(value, tuple) else value.options if isinstance(value, Choice) else value.every()
-        return any(map(_may_change, inside))
-    return isinstance(value, Instance | Bound | Table)
+def _frozen(value: Value) -> object:
+    """Return what is equal for values that mean the same. Raises `_Changing`."""
+    if isinstance(value, Instance | Bound):
+        raise _Changing
+    if isinstance(value, Items):
+        return Items, tuple(map(_frozen, value.items)), tuple(map(_frozen, value.rest))
+    if isinstance(value, Choice):
+        return Choice, tuple(map(_frozen, value.options))
+    if isinstance(value, Table):
+        return Table, tuple((key, _frozen(entry)) for key, entry in value.entries.items()), tuple(map(_frozen, value.rest))
+    if isinstance(value, Partial):
+        return Partial, _frozen(value.callee), _frozen(value.call)
+    if isinstance(value, Call):
+        return _frozen(value.arguments), tuple((name, _frozen(entry)) for name, entry in value.keywords.items()), value.open
+    return type(value), value

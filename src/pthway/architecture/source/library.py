@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from pthway.architecture.source.layers import is_layer
-from pthway.architecture.source.outline import ClassOutline, Import, Outline, dotted, is_worth_following, parsed
+from pthway.architecture.source.outline import ClassOutline, Import, Outline, dotted, is_worth_following, makes_modules, parsed
 from pthway.architecture.source.values import Class, File, Function, Namespace, Value
 
 _MAX_HOPS: Final = 12
@@ -44,6 +44,9 @@ class Library:
         self._definitions: dict[tuple[int, str], Value] = {}
         self._found: dict[tuple[Path, str, int], Outline | None] = {}
         self._lines: dict[int, tuple[Class | Namespace, ...]] = {}
+        self._builders: dict[int, bool] = {}
+        self._heirs: dict[int, list[Class]] | None = None
+        self._assigned: dict[str, dict[str, list[Class]]] = {}
         self.classes_of: dict[str, list[Class]] = defaultdict(list)
         """The classes of each name."""
         for outline in self.files.values():
@@ -199,6 +202,44 @@ class Library:
         file = self._file(home, module, 0) if dot and not module.startswith("torch") else None
         inside = MISSING if file is None else self.definition(file, last)
         return found if inside is MISSING else inside
+
+    def builds(self, cls: Class) -> bool:
+        """Whether *cls* may make modules: it is a network, a part of one, or its source speaks of them."""
+        key = id(cls.outline)
+        if key not in self._builders:
+            self._builders[key] = self.is_module(cls) or any(map(makes_modules, cls.outline.methods.values()))
+        return self._builders[key]
+
+    def redefined(self, cls: Class, name: str) -> bool:
+        """Whether a class that derives from *cls* gives *name* another meaning."""
+        return any(name in heir.outline.constants or name in heir.outline.methods for heir in self._heirs_of(cls))
+
+    def _heirs_of(self, cls: Class) -> list[Class]:
+        if self._heirs is None:
+            self._heirs = defaultdict(list)
+            for each in self.classes():
+                for base in self.line(each)[1:]:
+                    if isinstance(base, Class):
+                        self._heirs[id(base)].append(each)
+        return self._heirs.get(id(cls), [])
+
+    def text(self, cls: Class, name: str) -> str | None:
+        """Return the text that *name* stands for in the body of *cls* or of its bases; None if it is none."""
+        for base in self.line(cls):
+            if isinstance(base, Class) and name in base.outline.constants:
+                node = parsed(base.outline.constants[name])
+                value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+                return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else None
+        return None
+
+    def with_constant(self, name: str, text: str) -> list[Class]:
+        """Return the classes in whose own body *name* is assigned this text."""
+        if name not in self._assigned:
+            assigned = self._assigned[name] = defaultdict(list)
+            for each in self.classes():
+                if name in each.outline.constants and (own := self.text(each, name)) is not None:
+                    assigned[own].append(each)
+        return self._assigned[name].get(text, [])
 
     def is_module(self, cls: Class) -> bool:
         """Whether *cls* is a network: it derives from one of torch's, or from a class outside the tree that is called so."""

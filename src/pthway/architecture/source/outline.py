@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Final
 
 from pthway.architecture.source.files import read
-from pthway.architecture.source.limits import MAX_OPTIONS, MAX_SEGMENT
+from pthway.architecture.source.limits import MAX_PASSED, MAX_SEGMENT
 
 _OF_INTEREST: Final = re.compile(rb"\bclass |\bdef |^(?:from|import) |^\w+ *[:=]", re.MULTILINE)
 _ASSIGNED: Final = re.compile(r"\bself\.(\w+)\s*(?:,|\)|(?::[^=\n]+)?=(?!=))")
 _REGISTERED: Final = re.compile(r"\b(?:add_module|register_\w+|setattr)\(\s*(?:self,\s*)?(?:name\s*=\s*)?[rb]?['\"](\w+)['\"]")
-_DYNAMIC: Final = re.compile(r"\bsetattr\(|\b(?:add_module|register_(?:buffer|parameter|module))\(\s*(?!['\"])|\b__dict__\b")
+_INDIRECT: Final = re.compile(r"\bsetattr\(\s*self,\s*self\.(\w+)\s*,")
+_DYNAMIC: Final = re.compile(
+    r"\bsetattr\((?!\s*self,\s*self\.\w+\s*,)|\b(?:add_module|register_(?:buffer|parameter|module))\(\s*(?!['\"])|\b__dict__\b"
+)
 _PASSED: Final = re.compile(r"(?<=[(,=:\[ ])([A-Z]\w+)(?=\s*[,)}\]]|\n)")
 _CALLED: Final = re.compile(r"\bself\.(\w+)\(")
 _COMPUTING: Final = re.compile(
@@ -50,6 +53,8 @@ class ClassOutline:
     """Name in the class → source of the expression."""
     attributes: frozenset[str] = frozenset()
     """Names that ``self`` is given somewhere in the class."""
+    indirect: frozenset[str] = frozenset()
+    """Constants of the class that hold names which ``self`` is given."""
     dynamic: bool = False
     """Whether its constructor gives ``self`` names that are put together."""
 
@@ -90,7 +95,7 @@ def outline(path: Path) -> Outline | str:
     for node in _statements(tree.body):
         _note(node, found, lines)
     passed = dict.fromkeys(name for name in _PASSED.findall(text) if name in found.classes)
-    found.passed = tuple(passed)[:MAX_OPTIONS]
+    found.passed = tuple(passed)[:MAX_PASSED]
     return found
 
 
@@ -109,6 +114,8 @@ def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _note(node: ast.stmt, found: Outline, lines: list[str]) -> None:
+    if _decorates(node, found):
+        return
     for name in _named(node):
         for kind in (found.classes, found.functions, found.imports, found.constants):
             kind.pop(name, None)  # the last one counts, as when the file is run
@@ -122,6 +129,14 @@ def _note(node: ast.stmt, found: Outline, lines: list[str]) -> None:
             found.stars.append(Import(node.module or "", node.level, None))
     else:
         found.constants |= _constants(node, lines)
+
+
+def _decorates(node: ast.stmt, found: Outline) -> bool:
+    """Whether this is ``Name = decorated(Name)`` of a class above: another way to write a decorator, which gives the class back."""
+    if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
+        return False
+    named = {target.id for target in node.targets if isinstance(target, ast.Name)} & found.classes.keys()
+    return any(isinstance(argument, ast.Name) and argument.id in named for argument in node.value.args)
 
 
 def _named(node: ast.stmt) -> list[str]:
@@ -148,7 +163,7 @@ def _class(node: ast.ClassDef, lines: list[str]) -> ClassOutline:
     text = "\n".join(lines[node.lineno - 1 : node.end_lineno])
     bases = tuple(dotted(base) for base in node.bases)
     names = frozenset((*_ASSIGNED.findall(text), *_REGISTERED.findall(text)))
-    found = ClassOutline(node.name, node.lineno, bases, attributes=names)
+    found = ClassOutline(node.name, node.lineno, bases, attributes=names, indirect=frozenset(_INDIRECT.findall(text)))
     for inner in _statements(node.body):
         if isinstance(inner, ast.FunctionDef):
             if not _COMPUTING.match(inner.name):
@@ -201,12 +216,18 @@ _MAKES: Final = re.compile(
     r"\bself\.\w+(?:\[[^\]\n]*\])?\s*(?::[^=\n]*)?=(?!=)|\bsetattr\(|\badd_module\(|\bregister_\w+\(|\.(?:append|extend)\("
     r"|(?<!raise )\b[A-Z]\w*[a-z]\w*\(|\bnn\.|Module|Sequential|Linear|Conv|Norm|Partial|partial"
 )
+_MODULES: Final = re.compile(r"\bnn\.|\bModule(?:List|Dict)\b|\bSequential\b|\badd_module\(")
 _SHORT: Final = 1500
 
 
 def is_worth_following(segment: str) -> bool:
     """Whether a function may make modules, or is so short that it may as well be followed for what it returns."""
     return len(segment) <= _SHORT or _MAKES.search(segment) is not None
+
+
+def makes_modules(segment: str) -> bool:
+    """Whether a method speaks of modules."""
+    return _MODULES.search(segment) is not None
 
 
 def parsed(segment: str) -> ast.stmt | None:

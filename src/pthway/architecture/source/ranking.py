@@ -12,7 +12,7 @@ from pthway.architecture.source.library import Library, brings_tensors, layer_na
 from pthway.architecture.source.matching import BARE, Fit, Matcher
 from pthway.architecture.source.names import Node, beginnings, module_tree
 from pthway.architecture.source.signature import signature
-from pthway.architecture.source.values import CONTAINERS, Call, Class, Module
+from pthway.architecture.source.values import CONTAINERS, Call, Class, Module, Value, each
 
 if TYPE_CHECKING:
     from pthway.architecture.difference import Shaped
@@ -60,10 +60,20 @@ class Candidate:
         """The score if everything that the source leaves open were right."""
         return self.fit._replace(named=self.fit.named + self.fit.guessed, guessed=0).score(self.node)
 
-    def order(self) -> tuple[float, bool, int, str, int]:
-        """Return by what candidates are sorted; of equal ones those come first that leave less of themselves unused."""
+    def order(self) -> tuple[float, bool, int, int, str, int]:
+        """Return by what candidates are sorted; of equal ones those come first that explain more of the prefix and leave less unused."""
         unused = len(self.pattern.optional)
-        return -round(self.score, 9), not self.named, unused, str(self.cls.home.path), self.cls.outline.line
+        return -round(self.score, 9), not self.named, len(self.prefix), unused, str(self.cls.home.path), self.cls.outline.line
+
+    def holds(self, other: Candidate) -> bool:
+        """Whether the class of *other* is a part of this one, at the place where it fits: they do not rival, they are one network."""
+        if not other.prefix.startswith(self.prefix) or other.prefix == self.prefix:
+            return False
+        parts: list[Value] = [self.pattern]
+        for name in other.prefix.removeprefix(self.prefix).rstrip(".").split("."):
+            found = [part.parts[name] for part in parts if isinstance(part, Module) and name in part.parts]
+            parts = [option for part in found for option in each(part)]
+        return any(isinstance(part, Module) and part.home is other.cls for part in parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +112,25 @@ def rank(interpreter: Interpreter, sought: Sought, top: int, progress: Progress)
         best = max(best, candidate.score)
         found.append(candidate)
     found = _with_factories(found, interpreter, matcher, progress)
-    fitting = [each for each in _once(found) if each.score >= FITS and each.fit.told]  # what may hold anything says nothing
+    fitting = [
+        candidate for candidate in _once(found)
+        if candidate.score >= FITS and candidate.fit.told  # what may hold anything says nothing
+    ]  # fmt: skip
     return _grouped(sorted(fitting, key=Candidate.order), top)
 
 
 def _with_factories(found: list[Candidate], interpreter: Interpreter, matcher: Matcher, progress: Progress) -> list[Candidate]:
     """Return the candidates again; where a class gets its parts from outside, as the functions of its file build it."""
-    open_ended = sorted((each for each in found if each.fit.guessed), key=lambda each: -each.potential)[:_LOOKED_AT]
+    open_ended = sorted((opened for opened in found if opened.fit.guessed), key=lambda opened: -opened.potential)[:_LOOKED_AT]
     better = list(found)
-    for done, each in enumerate(open_ended):
+    for done, opened in enumerate(open_ended):
         progress("following factories", done, len(open_ended))
-        if each.potential < max(candidate.score for candidate in better) - _EQUAL:
+        if opened.potential < max(candidate.score for candidate in better) - _EQUAL:
             break
-        for pattern in interpreter.factory_patterns(each.cls):
-            fit = matcher.fit(pattern, each.node)
-            if fit.score(each.node) > each.score:
-                better.append(replace(each, pattern=pattern, fit=fit, score=fit.score(each.node)))
+        for pattern in interpreter.factory_patterns(opened.cls):
+            fit = matcher.fit(pattern, opened.node)
+            if fit.score(opened.node) > opened.score:
+                better.append(replace(opened, pattern=pattern, fit=fit, score=fit.score(opened.node)))
     return better
 
 
@@ -126,7 +139,8 @@ def tied(groups: Sequence[Group]) -> list[Group]:
     if not groups:
         return []
     first = groups[0].first
-    return [group for group in groups if first.score - group.first.score < _EQUAL and group.first.named == first.named]
+    equal = [group for group in groups if first.score - group.first.score < _EQUAL and group.first.named == first.named]
+    return [group for group in equal if not all(map(first.holds, group.members))]
 
 
 def _attributes(library: Library) -> list[tuple[Class, frozenset[str] | None]]:
@@ -140,7 +154,10 @@ def _names(library: Library, cls: Class) -> frozenset[str] | None:
         if isinstance(base, Class):
             if base.outline.dynamic:
                 return None
-            names |= base.outline.attributes
+            indirect = [library.text(cls, name) for name in base.outline.indirect]
+            if None in indirect:
+                return None
+            names |= base.outline.attributes | frozenset(filter(None, indirect))
         elif (layer := layer_name(base)) in CONTAINERS or (layer is None and brings_tensors(base)):
             return None
         elif layer is not None:
@@ -167,16 +184,19 @@ def _is_named(cls: Class, name: str | None) -> bool:
 def _once(found: Sequence[Candidate]) -> list[Candidate]:
     """Return each class once, with the prefix under which it fits best."""
     best: dict[int, Candidate] = {}
-    for each in found:
-        key = id(each.cls)
-        if key not in best or best[key].score < each.score:
-            best[key] = each
+    for candidate in found:
+        key = id(candidate.cls)
+        if key not in best or best[key].score < candidate.score:
+            best[key] = candidate
     return list(best.values())
 
 
 def _grouped(found: Sequence[Candidate], top: int) -> list[Group]:
     groups: dict[tuple[float, str, bool, str], list[Candidate]] = {}
-    for each in found:
-        groups.setdefault((round(each.score, 9), each.prefix, each.named, signature(each.pattern)), []).append(each)
+    for candidate in found:
+        key = round(candidate.score, 9), candidate.prefix, candidate.named, signature(candidate.pattern)
+        groups.setdefault(key, []).append(candidate)
     listed = [Group(tuple(members)) for members in groups.values()]
-    return listed[: max(top, len(tied(listed)))]
+    equal = tied(listed)
+    listed.sort(key=lambda group: group not in equal)
+    return listed[: max(top, len(equal))]

@@ -6,7 +6,8 @@ import ast
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from pthway.architecture.source.expressions import assign, evaluate, function_of
+from pthway.architecture.source.assignment import assign
+from pthway.architecture.source.expressions import function_of
 from pthway.architecture.source.iteration import rounds
 from pthway.architecture.source.values import UNKNOWN, truth
 
@@ -23,7 +24,7 @@ def follow(run: Interpreter, body: Sequence[ast.stmt], frame: Frame) -> bool:
 def _ends(run: Interpreter, node: ast.stmt, frame: Frame) -> bool:
     run.step()
     if isinstance(node, ast.Return):
-        frame.returned.append(None if node.value is None else evaluate(run, node.value, frame))
+        frame.returned.append(None if node.value is None else run.evaluate(node.value, frame))
         return True
     if isinstance(node, (ast.Raise, ast.Continue, ast.Break)):
         return True
@@ -39,22 +40,22 @@ def _ends(run: Interpreter, node: ast.stmt, frame: Frame) -> bool:
 
 
 def _expression(run: Interpreter, node: ast.Expr, frame: Frame) -> None:
-    evaluate(run, node.value, frame)
+    run.evaluate(node.value, frame)
 
 
 def _assignment(run: Interpreter, node: ast.Assign, frame: Frame) -> None:
-    value = evaluate(run, node.value, frame)
+    value = run.evaluate(node.value, frame)
     for target in node.targets:
         assign(run, target, value, frame)
 
 
 def _annotated(run: Interpreter, node: ast.AnnAssign, frame: Frame) -> None:
     if node.value is not None:
-        assign(run, node.target, evaluate(run, node.value, frame), frame)
+        assign(run, node.target, run.evaluate(node.value, frame), frame)
 
 
 def _augmented(run: Interpreter, node: ast.AugAssign, frame: Frame) -> None:
-    assign(run, node.target, evaluate(run, ast.BinOp(node.target, node.op, node.value), frame), frame)
+    assign(run, node.target, run.evaluate(ast.BinOp(node.target, node.op, node.value), frame), frame)
 
 
 def _while(run: Interpreter, node: ast.While, frame: Frame) -> None:
@@ -74,7 +75,7 @@ def _import(run: Interpreter, node: ast.Import | ast.ImportFrom, frame: Frame) -
 
 
 def _branch(run: Interpreter, node: ast.If, frame: Frame) -> bool:
-    known = truth(evaluate(run, node.test, frame))
+    known = truth(run.evaluate(node.test, frame))
     if known is not None:
         return follow(run, node.body if known else node.orelse, frame)
     before = frame.save()
@@ -90,7 +91,7 @@ def _branch(run: Interpreter, node: ast.If, frame: Frame) -> bool:
 
 
 def _cases(run: Interpreter, node: ast.Match, frame: Frame) -> None:
-    evaluate(run, node.subject, frame)
+    run.evaluate(node.subject, frame)
     before = frame.save()
     for case in node.cases:
         now = frame.save()
@@ -102,7 +103,7 @@ def _cases(run: Interpreter, node: ast.Match, frame: Frame) -> None:
 
 
 def _loop(run: Interpreter, node: ast.For, frame: Frame) -> None:
-    given, more = rounds(evaluate(run, node.iter, frame))
+    given, more = rounds(run.evaluate(node.iter, frame))
     for value in given:
         assign(run, node.target, value, frame)
         follow(run, node.body, frame)

@@ -139,6 +139,13 @@ class Class:
         return self.outline.name
 
 
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """An object of which only the class is known, which is no network: a configuration that an argument is declared to be."""
+
+    cls: Class
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Function:
     """A function or a lambda of the tree."""
@@ -194,7 +201,7 @@ class Call:
 
 
 class Instance:
-    """A module while its constructor is followed; the one value that changes."""
+    """A module while its constructor is followed, or an object of another class of the tree; the one value that changes."""
 
     __slots__ = ("attributes", "cls", "open", "optional")
 
@@ -222,7 +229,7 @@ class Instance:
 
 BUILDERS: Final = (Namespace, Class, Function, Bound, Partial, Module, Weight, Choice)
 """Values whose alternatives are kept, because they are modules or make some."""
-_KEPT: Final = (*BUILDERS, Items, Table)
+_KEPT: Final = (*BUILDERS, Items, Table, Typed, Instance)
 
 
 def join(first: Value, second: Value) -> Value:
@@ -284,7 +291,7 @@ def truth(value: Value) -> bool | None:
         return bool(value)
     if isinstance(value, str):
         return bool(value)
-    if isinstance(value, Namespace | Class | Function | Bound | Partial | Builtin):
+    if isinstance(value, Namespace | Class | Function | Bound | Partial | Builtin | Typed):
         return True
     return True if isinstance(value, Module) and value.kind not in CONTAINERS else None
 

@@ -6,17 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from pthway.architecture.scaffold.torchscript import operators
-from pthway.architecture.scaffold.torchscript.expressions import (
-    Context,
-    Expressions,
-    NotTranslatedError,
-    Typed,
-    Uses,
-    call,
-    constant,
-    variable,
-)
+from pthway.architecture.scaffold.torchscript.expressions import Context, Expressions, Uses
 from pthway.architecture.scaffold.torchscript.names import Given
+from pthway.architecture.scaffold.torchscript.nodes import NotTranslatedError, Typed, call, constant, variable
 from pthway.architecture.scaffold.torchscript.types import ANY, INT, NONE, TENSOR, Type, dotted, read, written
 
 MAX_STATEMENTS: Final = 20_000

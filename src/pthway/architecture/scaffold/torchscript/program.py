@@ -7,8 +7,8 @@ from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from pthway.architecture.scaffold.torchscript.types import Type, dotted, read
 
-MAX_PARSED: Final = 4_000_000
-"""Characters of a program that is parsed; that of a large network has 1,000,000."""
+MAX_PARSED: Final = 1_000_000
+"""Characters of a program that is parsed: translating as many takes some five seconds."""
 
 _FOLDER: Final = "code/"
 _MANGLED: Final = re.compile(r"___torch_mangle_\d+\.")

@@ -7,10 +7,11 @@ from typing import Final
 
 from pthway.architecture.scaffold.code import Code
 from pthway.architecture.scaffold.names import printable, string
-from pthway.architecture.scaffold.torchscript.expressions import Context, NotTranslatedError, Uses, call, constant, path, variable
+from pthway.architecture.scaffold.torchscript.expressions import Context, Uses
 from pthway.architecture.scaffold.torchscript.functions import Lines, ascii_text, translated
 from pthway.architecture.scaffold.torchscript.layers import TRACED, traced_settings
 from pthway.architecture.scaffold.torchscript.names import Given, attribute_name, method_name
+from pthway.architecture.scaffold.torchscript.nodes import NotTranslatedError, call, constant, path, variable
 from pthway.architecture.scaffold.torchscript.order import runs_in_order, shape
 from pthway.architecture.scaffold.torchscript.program import Class, Member, Numbers, Program
 from pthway.architecture.scaffold.torchscript.types import written
