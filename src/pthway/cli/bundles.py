@@ -23,7 +23,7 @@ def _add_pack(commands: Any) -> None:
         formatter_class=RawDescriptionHelpFormatter,
     )
     pack.set_defaults(run="pthway.cli.pack:run")
-    pack.add_argument("file", type=Path, help="the weights file")
+    pack.add_argument("file", type=Path, help="the weights file, or a TorchServe archive, whose own class is then imported")
     pack.add_argument("-o", "--output", type=Path, required=True, metavar="BUNDLE", help="the folder to write, or a .zip")
     add_network(pack)
     add_labels(pack)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pthway.architecture.resolve import resolve_in
+from pthway.architecture.source_only import source_only
 from pthway.bundle.folder import SOURCE, Bundle
 from pthway.bundle.function_record import FUNCTIONS, read_record
 from pthway.bundle.golden import compare, tolerance_for
@@ -74,4 +75,5 @@ def _found(bundle: Bundle, reference: str) -> Callable[..., Any]:
     """In ``source/`` of the bundle or in an installed package; importing a file runs it."""
     where, _, name = reference.rpartition(":")
     folder = bundle.file(SOURCE)
+    source_only(folder)
     return resolve_in([folder], f"{folder / where}:{name}" if where.endswith(".py") else reference).factory
