@@ -1,13 +1,14 @@
 # Every target sets up .venv from the lock file when it has to. `make demo` and `make test` are all there is to know.
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 600
 VENV := .venv
 ZOO := .venv-zoo
 ONWARD := .venv-onward
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-from-lock
 
-.PHONY: demo test test-minimal lint types format bench fuzz scanners schema lock clean
+.PHONY: demo test test-minimal lint types format bench fuzz soak schemathesis scanners schema lock clean
 .PHONY: zoo-env zoo-index zoo-classes zoo-lock test-zoo test-onward onward-lock
 
 demo: $(STAMP) ## the main job on a real file: inspect, match, predict, accuracy
@@ -49,12 +50,23 @@ bench: $(STAMP) ## one JSON a question, in benchmarks/results/
 	$(BIN)/python benchmarks/bounds.py -o benchmarks/results/bounds.json
 	$(BIN)/python -W ignore benchmarks/corpus.py -o benchmarks/results/corpus.json
 	$(BIN)/python benchmarks/identify.py -o benchmarks/results/identify.json
+	$(BIN)/python benchmarks/runtime.py -o benchmarks/results/runtime.json
+	$(BIN)/python benchmarks/cold_start.py -o benchmarks/results/cold_start.json
+	$(BIN)/python benchmarks/environment_size.py -o benchmarks/results/environment_size.json
 
 fuzz: $(STAMP) ## FUZZ_SECONDS of changed files of every format: an answer or a refusal, and nothing else
 	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS) --seed $$(date +%s)
 
 schema: $(STAMP) ## docs/bundle.schema.json, from the classes that read a manifest
 	$(BIN)/python tools/bundle_schema.py
+
+soak: $(STAMP) ## SOAK_SECONDS of good and bad requests to a server: nothing may grow
+	$(BIN)/python -m tests.serving.soak --seconds $(SOAK_SECONDS)
+
+schemathesis: $(STAMP) ## what a server's own description allows, and what it does not: no failure, and nothing undescribed
+	test -x .venv-schemathesis/bin/python || $(PYTHON) -m venv .venv-schemathesis
+	.venv-schemathesis/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-schemathesis.lock
+	$(BIN)/python -m tests.serving.schemathesis_run .venv-schemathesis/bin/schemathesis
 
 scanners: $(STAMP) ## what scanners of pickles say of the corpus, for docs/scanners.md
 	mkdir -p benchmarks/results
@@ -123,6 +135,6 @@ onward-lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf $(VENV) $(ZOO) $(MINIMAL) $(ONWARD) .venv-lock .venv-scanners dist
+	rm -rf $(VENV) $(ZOO) $(MINIMAL) $(ONWARD) .venv-lock .venv-scanners .venv-schemathesis dist
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

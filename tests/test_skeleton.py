@@ -50,6 +50,10 @@ def test_reading_a_checkpoint_does_not_load_torch() -> None:
     assert "torch" not in third_party_modules(f"import pthway; str(pthway.open({str(demo)!r}))")
 
 
+def test_a_server_does_not_load_torch() -> None:
+    assert "torch" not in third_party_modules("import pthway; pthway.create_app, pthway.serve, pthway.ServerSettings")
+
+
 def test_finding_a_class_in_a_source_tree_loads_nothing_third_party() -> None:
     finding = "from pathlib import Path; from pthway.architecture.source.finding import find, Sought"
     assert third_party_modules(f"{finding}; find([Path({str(SOURCE / 'demo')!r})], Sought({{}}))") == []

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pthway.model import Model, load, wrap
     from pthway.onward import export_bundle
     from pthway.runtime import Session, open_session, verify
+    from pthway.serving import Settings as ServerSettings
+    from pthway.serving import create_app, serve
     from pthway.tuning import tune
 
 __version__ = "0.1.0"
@@ -38,8 +40,10 @@ __all__ = [
     "Model",
     "PthwayError",
     "Reading",
+    "ServerSettings",
     "Session",
     "__version__",
+    "create_app",
     "evaluate",
     "export_bundle",
     "identify",
@@ -48,6 +52,7 @@ __all__ = [
     "open_bundle",
     "open_session",
     "pack",
+    "serve",
     "tune",
     "verify",
     "wrap",
@@ -59,8 +64,11 @@ _HOMES = {
     "Bundle": ("pthway.bundle", "Bundle"),
     "Card": ("pthway.export", "Card"),
     "Reading": ("pthway.data.reading", "Reading"),
+    "ServerSettings": ("pthway.serving", "Settings"),
     "Session": ("pthway.runtime", "Session"),
     "export_bundle": ("pthway.onward", "export_bundle"),
+    "create_app": ("pthway.serving", "create_app"),
+    "serve": ("pthway.serving", "serve"),
     "open_bundle": ("pthway.bundle", "open_bundle"),
     "open_session": ("pthway.runtime", "open_session"),
     "pack": ("pthway.export", "pack"),

@@ -30,18 +30,33 @@ def test_processors_are_those_of_the_affinity_within_the_quota_of_the_container(
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
     (tmp_path / "cpu.max").write_text(quota)
-    monkeypatch.setattr(environment, "CGROUP_MAX", tmp_path / "cpu.max")
-    monkeypatch.setattr(environment, "CGROUP_QUOTA", tmp_path / "absent")
+    monkeypatch.setattr(environment, "CGROUPS", tmp_path)
+    monkeypatch.setattr(environment, "OWN_CGROUP", tmp_path / "absent")
     assert available_cores() == cores
 
 
 @pytest.mark.parametrize(("quota", "cores"), [("250000", 3), ("-1", 4)])
 def test_the_quota_of_the_first_control_groups_counts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str, cores: int) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
-    monkeypatch.setattr(environment, "CGROUP_MAX", tmp_path / "absent")
-    for name, text in (("CGROUP_QUOTA", quota), ("CGROUP_PERIOD", "100000")):
-        (tmp_path / name).write_text(text)
-        monkeypatch.setattr(environment, name, tmp_path / name)
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(f"{quota}\n")
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
+    monkeypatch.setattr(environment, "CGROUPS", tmp_path)
+    monkeypatch.setattr(environment, "OWN_CGROUP", tmp_path / "absent")
+    assert available_cores() == cores
+
+
+@pytest.mark.parametrize(("own", "cores"), [("/slice/service", 2), ("/slice", 3), ("/", 4), ("/../slice/service", 4), ("/gone", 4)])
+def test_the_quota_is_the_least_of_the_own_group_and_those_above_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str, cores: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
+    (tmp_path / "slice" / "service").mkdir(parents=True)
+    for folder, quota in (("", "max"), ("slice", "300000"), ("slice/service", "200000")):
+        (tmp_path / folder / "cpu.max").write_text(f"{quota} 100000\n")
+    (tmp_path / "own").write_text(f"0::{own}\n")
+    monkeypatch.setattr(environment, "CGROUPS", tmp_path)
+    monkeypatch.setattr(environment, "OWN_CGROUP", tmp_path / "own")
     assert available_cores() == cores
 
 
@@ -198,3 +213,17 @@ def test_a_bundle_runs_where_only_numpy_and_onnx_runtime_can_be_imported(packed:
     first, second = child.stdout.splitlines()
     assert first.startswith("onnxruntime the fastest when it was packed")
     assert second.split()[1] == "True"
+
+
+PACKING = """
+import sys, pathlib, pthway
+path = pathlib.Path(sys.argv[1])
+model = pthway.load(path / "small.pth", str(path / "small_network.py") + ":Small")
+print(pthway.pack(model, path / "again.bundle", programs=["eager"]))
+"""
+
+
+def test_what_python_compiles_of_the_source_while_it_is_tried_is_no_part_of_the_bundle(packed: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run([sys.executable, "-c", PACKING, packed.parent], check=True, env=environment, capture_output=True)
+    assert not [name for name in pthway.open_bundle(packed.parent / "again.bundle").manifest.files if "__pycache__" in name]

@@ -307,6 +307,12 @@ def test_bfloat16_computes_in_bfloat16(bundle: Bundle) -> None:
     assert np.array_equal(half, torch.from_numpy(half).bfloat16().float().numpy())
 
 
+@pytest.mark.parametrize("accuracy", [0, 1, -0.1, float("nan")])
+def test_an_accuracy_that_is_no_part_is_refused(bundle: Bundle, accuracy: float) -> None:
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        pthway.open_session(bundle, accuracy=accuracy)
+
+
 def test_an_accuracy_without_anything_tuned_is_refused(bundle: Bundle) -> None:
     with pytest.raises(UsageError, match="nothing was tuned on this machine"):
         pthway.open_session(bundle, accuracy=0.01)

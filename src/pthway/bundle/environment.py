@@ -3,7 +3,7 @@
 import math
 import os
 import platform
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from pthway import _lazy
@@ -12,9 +12,9 @@ from pthway.bundle.manifest import Environment
 PACKAGES: Final = ("numpy", "onnxruntime", "openvino", "torch")
 INSTRUCTIONS: Final = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimd", "sve")
 CPU_INFO: Final = Path("/proc/cpuinfo")
-CGROUP_MAX: Final = Path("/sys/fs/cgroup/cpu.max")
-CGROUP_QUOTA: Final = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
-CGROUP_PERIOD: Final = Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
+CGROUPS: Final = Path("/sys/fs/cgroup")
+OWN_CGROUP: Final = Path("/proc/self/cgroup")
+"""The groups that this process is in, a line each: ``number:controllers:path``."""
 
 
 def environment() -> Environment:
@@ -50,14 +50,29 @@ def changes(before: Environment, now: Environment) -> list[str]:
 
 
 def available_cores() -> int:
-    """How many processors this process may really use: by its affinity, and by the quota of its container (cgroup 1 and 2)."""
+    """How many processors this process may really use: by its affinity, and by the quotas of its control groups (versions 1 and 2).
+
+    A quota is that of the group or of any above it; in a container the topmost is the container's own.
+    """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _quota()
-    return allowed if quota is None else max(1, min(allowed, math.ceil(quota)))
+    quotas = [quota for folder in _groups() if (quota := _quota(folder)) is not None]
+    return max(1, min(allowed, math.ceil(min(quotas)))) if quotas else allowed
 
 
-def _quota() -> float | None:
-    words = _read(CGROUP_MAX).split() or [_read(CGROUP_QUOTA).strip(), _read(CGROUP_PERIOD).strip()]
+def _groups() -> list[Path]:
+    """The folders of the control groups that this process is in, and of all above them."""
+    roots = {CGROUPS, CGROUPS / "cpu"}
+    found = set(roots)
+    for line in _read(OWN_CGROUP).splitlines():
+        inside = PurePosixPath(line.split(":", 2)[-1].lstrip("/"))
+        if ".." not in inside.parts:
+            found |= {root / each for root in roots for each in (inside, *inside.parents)}
+    return sorted(found)
+
+
+def _quota(folder: Path) -> float | None:
+    """Processors by the quota of one group; None if it has none."""
+    words = _read(folder / "cpu.max").split() or [_read(folder / name).strip() for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us")]
     try:
         quota, period = int(words[0]), int(words[1])
     except (ValueError, IndexError):

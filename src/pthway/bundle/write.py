@@ -55,6 +55,8 @@ def finish(draft: Path, target: Path, described: Manifest, *, force: bool) -> No
     """
     target = target.absolute()
     try:
+        for compiled in [*draft.rglob("__pycache__")]:  # Python's, of source that was imported to be tried
+            shutil.rmtree(compiled)
         _make_readable(draft)
         complete = _with_files(draft, described)
         data = manifest.encode(complete)

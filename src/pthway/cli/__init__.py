@@ -7,6 +7,7 @@ when it is asked for: to inspect a file must cost no more than a look.
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
+from typing import Any
 
 from pthway import __version__, _lazy
 from pthway.cli.bundles import add_bundle_commands
@@ -145,6 +146,8 @@ def parser() -> ArgumentParser:
     export.add_argument("--force", action="store_true", help="overwrite it")
     export.add_argument("--json", action="store_true", help="print what was done as JSON")
 
+    _add_serve(commands)
+
     tune = commands.add_parser("tune", help="find the fastest way to run a bundle on this machine, and use it from then on")
     tune.set_defaults(run="pthway.cli.tune:run")
     tune.add_argument("bundle", type=Path, help="a folder or .zip that pthway pack wrote")
@@ -165,3 +168,32 @@ def parser() -> ArgumentParser:
     demo = commands.add_parser("demo", help="the main job on a real file that comes with the package")
     demo.set_defaults(run="pthway.cli.demo:run")
     return root
+
+
+def _add_serve(commands: Any) -> None:
+    serve = commands.add_parser(
+        "serve",
+        help="serve bundles, or a weights file with its class, over HTTP",
+        epilog="example:\n  pthway serve digits.bundle --port 8000\n  curl -T images/0_three.png http://127.0.0.1:8000/predict",
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    serve.set_defaults(run="pthway.cli.serve:run")
+    serve.add_argument("paths", nargs="+", type=Path, metavar="BUNDLE", help="bundles; or one weights file, which is packed first")
+    add_network(serve)
+    serve.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen; only this machine without it")
+    serve.add_argument("--port", type=int, default=8000, metavar="N", help="0 for any that is free")
+    serve.add_argument("--workers", type=positive, default=1, metavar="N", help="processes")
+    serve.add_argument("--threads", type=positive, metavar="N", help="processors of one call; all, divided among workers, without it")
+    serve.add_argument("--runtime", metavar="NAME", help="a runtime of the bundle; the fastest that is verified without it")
+    serve.add_argument("--queue", type=positive, default=512, metavar="N", help="samples that may wait; more are refused with 503")
+    serve.add_argument("--batch", type=positive, metavar="N", help="samples of one call; found by measuring without it; 1: no batching")
+    serve.add_argument("--window", type=float, default=0.0, metavar="SECONDS", help="that a batch waits to be filled")
+    serve.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="after which a request without an answer is given up")
+    serve.add_argument("--max-body", type=positive, default=64, metavar="MIB", help="of a body, also unpacked")
+    serve.add_argument("--api-key-file", type=Path, metavar="FILE", help="keys, a line each, one of which a request must bear")
+    serve.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="a name that it may be addressed by; * for any")
+    serve.add_argument("--allow-origin", action="append", default=[], metavar="ORIGIN", help="whose pages may use it: https://example.org")
+    serve.add_argument("--tls-cert", type=Path, metavar="FILE", help="a certificate, PEM")
+    serve.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, PEM")
+    serve.add_argument("--log", choices=("text", "json", "off"), default="text", help="a line a request, on stderr")
+    serve.add_argument("--reload", action="store_true", help="serve a bundle anew when it changes; SIGHUP does so once")

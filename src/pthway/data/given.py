@@ -7,7 +7,7 @@ from typing import Any
 
 from pthway import _lazy
 from pthway.data.intake import numbers_of, require_names
-from pthway.data.preparation import PLAIN_PREPARATION, ColumnPreparation, Preparation
+from pthway.data.preparation import ColumnPreparation, Preparation, of_images
 from pthway.errors import InputRefused
 from pthway.signature import Input
 
@@ -28,7 +28,7 @@ def read_given(x: Any, inputs: Sequence[Input], preparation: Preparation) -> tup
     """What *x* holds, by name, whatever the names are, and how it was read, in words. Raises as `read_input` does."""
     steps: tuple[str, ...] = ()
     shape = inputs[0].shape if inputs else None
-    images = PLAIN_PREPARATION if isinstance(preparation, ColumnPreparation) else preparation
+    images = of_images(preparation)
     if isinstance(x, str | os.PathLike):
         read = _lazy.load("pthway.data.prepare:read_input")(x, shape=shape, preparation=images)
         x, steps = (read.arrays[""] if set(read.arrays) == {""} else read.arrays), read.steps

@@ -166,3 +166,8 @@ def _is_number(number: object) -> bool:
 
 PLAIN_PREPARATION: Final = ImagePreparation()
 """Pixels / 255, and nothing else."""
+
+
+def of_images(preparation: Preparation | None) -> ImagePreparation:
+    """How images are prepared where *preparation* holds: plainly, unless it is about images."""
+    return preparation if isinstance(preparation, ImagePreparation) else PLAIN_PREPARATION

@@ -52,7 +52,11 @@ def read_input(
     and the columns of a table are folded to it where they fill it exactly. A .npz file of one array names no input.
     Raises `MissingFile`, `LimitExceeded`, or `InputRefused` with the place in the file.
     """
-    source = read_source(path)
+    return inputs_of(read_source(path), shape=shape, preparation=preparation)
+
+
+def inputs_of(source: Source, *, shape: Shape | None, preparation: ImagePreparation = PLAIN_PREPARATION) -> Inputs:
+    """Return the arrays that the bytes of a file hold, as `read_input` does."""
     if _is_image(source.data):
         image, done = read_image(source, shape=shape, preparation=preparation)
         return Inputs({"": image}, done)

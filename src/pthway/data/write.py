@@ -56,7 +56,8 @@ def _npz(_names: Sequence[str], answer: Answer) -> bytes:
     return stream.getvalue()
 
 
-def _csv(names: Sequence[str], answer: Answer) -> bytes:
+def as_csv(names: Sequence[str], answer: Answer) -> bytes:
+    """A table with a row a sample: its name, its class where there is one, and every number."""
     columns: list[tuple[str, Sequence[object]]] = [("input", names)]
     if answer.scored:
         columns += _told(answer)
@@ -119,7 +120,7 @@ def _dump(line: dict[str, object], name: str) -> str:
         ) from cause
 
 
-WRITERS: Final[dict[str, Callable[[Sequence[str], Answer], bytes]]] = {".npy": _npy, ".npz": _npz, ".csv": _csv, ".jsonl": _jsonl}
+WRITERS: Final[dict[str, Callable[[Sequence[str], Answer], bytes]]] = {".npy": _npy, ".npz": _npz, ".csv": as_csv, ".jsonl": _jsonl}
 
 
 def replace_file(target: Path, data: bytes) -> None:

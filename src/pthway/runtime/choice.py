@@ -82,6 +82,7 @@ def _threads(program: Program, available: int) -> int:
 def _inexact(bundle: Bundle, tuned: Tuned | None, accuracy: float | None) -> list[Way]:
     if accuracy is None:
         return []
+    require_accuracy(accuracy)
     if tuned is None:
         raise UsageError(
             f"accuracy is {accuracy:g}, and nothing was tuned on this machine.",
@@ -89,6 +90,12 @@ def _inexact(bundle: Bundle, tuned: Tuned | None, accuracy: float | None) -> lis
             f"pthway tune {bundle.path} --int8 --accuracy {accuracy:g} --data FILE",
         )
     return [way for setting in tuned.approximate if (way := _approximate(bundle, tuned, setting, accuracy)) is not None]
+
+
+def require_accuracy(accuracy: float) -> None:
+    """Raise `UsageError` for what is no part of a number."""
+    if not 0 < accuracy < 1:
+        raise UsageError(f"accuracy is {accuracy!r}.", "It is a part of the largest number of an output, between 0 and 1.", "accuracy=0.01")
 
 
 def _approximate(bundle: Bundle, tuned: Tuned, setting: Setting, accuracy: float) -> Way | None:

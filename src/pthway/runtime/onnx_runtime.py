@@ -1,7 +1,7 @@
 """ONNX Runtime: the program ``model.onnx``, whose weights it maps from the bundle's own file."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 # ONNX Runtime, 1.32 for one, collects and sends telemetry from its import on unless it is told not to. Who wants that sets it to 0.
@@ -16,7 +16,7 @@ from pthway.runtime.runner import Array, Runner, Settings
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
 FATAL = 4
-"""Errors are raised as well as logged."""
+"""Errors are raised; they need not be written to the terminal as well, for every request that brings one."""
 
 
 def start(bundle: Bundle, program: Program, settings: Settings) -> Runner:
@@ -31,12 +31,16 @@ def start(bundle: Bundle, program: Program, settings: Settings) -> Runner:
     session = _session(bundle.file(program.file or ""), options, _provider(settings.device))
     names = [each.name for each in session.get_inputs()]
     wanted = [each.name for each in session.get_outputs()]
+    call: Callable[[list[str], dict[str, Array]], Sequence[Array]] = session.run
 
     def run(inputs: Sequence[Array], /) -> Sequence[Array]:
-        outputs: Sequence[Array] = session.run(wanted, dict(zip(names, inputs, strict=True)))
-        return outputs
+        return call(wanted, dict(zip(names, inputs, strict=True)))
 
-    return run
+    def run_one(inputs: Sequence[Array], /) -> Sequence[Array]:
+        return call(wanted, {only: inputs[0]})
+
+    only = next(iter(names), "")
+    return run_one if len(names) == 1 else run
 
 
 def _provider(device: str) -> str:

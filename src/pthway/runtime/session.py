@@ -21,6 +21,18 @@ from pthway.runtime.verification import Depth, Verification, allowing, drift, ve
 from pthway.signature import Input, written
 
 
+class Taken(NamedTuple):
+    """An input, ready to be run."""
+
+    arrays: Mapping[str, Array]
+    rows: int
+    """How many samples it holds."""
+    single: bool
+    """Whether it was one sample without a batch dimension."""
+    steps: tuple[str, ...]
+    """How it was read, in words."""
+
+
 class Quick(NamedTuple):
     """What an array has to be like to be given to the runtime as it is."""
 
@@ -56,6 +68,7 @@ class Session:
         self._runner = runner
         self._inputs = tuple(each.name for each in described.signature.inputs)
         self._outputs = tuple(each.name for each in described.signature.outputs)
+        self._only = (self._inputs[0], self._outputs[0]) if len(self._inputs) == len(self._outputs) == 1 else None
         self._batches = {each.name: each.batch for each in described.signature.outputs}
         self._dtypes = {each.name: np.dtype(each.dtype or "float32") for each in described.signature.inputs}
         self._keeps_nan = program.keeps_nan
@@ -68,6 +81,9 @@ class Session:
         *inputs* are contiguous arrays by name, of the signature's types and shapes. Raises `InputRefused` for what the runtime refuses.
         """
         try:
+            if self._only is not None:  # the usual network, without what loops cost: microseconds count here
+                taken, given = self._only
+                return {given: self._runner((inputs[taken],))[0]}
             return dict(zip(self._outputs, self._runner([inputs[name] for name in self._inputs]), strict=True))
         except InputRefused:
             raise
@@ -87,7 +103,13 @@ class Session:
         answer = None if type(preparation) is ColumnPreparation else self._answer_at_once(x, self._quick, reading)
         if answer is not None:
             return answer
-        given, steps = read_given(x, self.signature.inputs, preparation)
+        taken = self.take(x, preparation=preparation)
+        return self.answer(self.run(taken.arrays), taken, reading=reading)
+
+    def take(self, x: Any, *, preparation: Preparation | None = None) -> Taken:
+        """*x* as `run` wants it, through the packer's ``before``. Raises `InputRefused` for what does not fit the signature."""
+        described = self.bundle.manifest
+        given, steps = read_given(x, self.signature.inputs, preparation or described.preparation or PLAIN_PREPARATION)
         if "before" in described.functions:
             given = self._function("before")(given)
         require_names([*given], self._inputs, "Name the inputs so.")
@@ -98,13 +120,17 @@ class Session:
             singles.append(single)
         counts = {wanted.name: arrays[wanted.name].shape[wanted.batch or 0] for wanted in self.signature.inputs}
         require_one_count(counts)
-        outputs = self.run(arrays)
-        count = next(iter(counts.values()), 1)
-        answers = {name: _counted(name, outputs[name], axis, count) for name, axis in self._batches.items() if axis is not None}
+        return Taken(arrays, next(iter(counts.values()), 1), all(singles), steps)
+
+    def answer(self, outputs: Mapping[str, Array], taken: Taken, *, reading: Reading | None = None) -> Answer:
+        """What `run` gave, as an answer a sample, through the packer's ``after``. Raises `BatchLost` if it is not."""
+        described = self.bundle.manifest
+        answers = {name: _counted(name, outputs[name], axis, taken.rows) for name, axis in self._batches.items() if axis is not None}
         if "after" in described.functions:
             after = self._function("after")
-            answers = {name: _counted(name, array, 0, count, after.reference) for name, array in after(answers).items()}
-        return Answer(answers, labels=described.labels, single=all(singles), steps=steps, reading=reading)
+            answers = {name: _counted(name, array, 0, taken.rows, after.reference) for name, array in after(answers).items()}
+        reading = reading or described.reading
+        return Answer(answers, labels=described.labels, single=taken.single, steps=taken.steps, reading=reading)
 
     def _function(self, role: str) -> Any:
         """The packer's function, imported and compared with its record when it is first needed."""
@@ -121,7 +147,7 @@ class Session:
         if batch.shape[1:] != quick.sides or (not self._keeps_nan and not np.isfinite(x).all()):
             return None
         try:
-            array = self._runner([batch])[0]
+            array = self._runner((batch,))[0]
         except Exception:  # noqa: BLE001  # the long way tells what is wrong
             return None
         if array.shape[:1] != batch.shape[:1]:

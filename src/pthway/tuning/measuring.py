@@ -19,7 +19,7 @@ import numpy.typing as npt
 from pthway.bundle.environment import environment
 from pthway.bundle.folder import Bundle, open_bundle
 from pthway.errors import PthwayError, UsageError
-from pthway.runtime.choice import cost
+from pthway.runtime.choice import cost, require_accuracy
 from pthway.runtime.runner import Variant
 from pthway.runtime.session import Session, open_session
 from pthway.runtime.tuned import INEXACT, Measured, Setting, Timing, Tuned, cache_folder, write
@@ -107,8 +107,8 @@ def _require_sound(
             "They are for int8 and bfloat16; all else gives the recorded answers.",
             "Leave them out, or add a variant: --int8",
         )
-    if accuracy is not None and not 0 < accuracy < 1:
-        raise UsageError(f"accuracy is {accuracy!r}.", "It is a part of the largest number of an output, between 0 and 1.", "accuracy=0.01")
+    if accuracy is not None:
+        require_accuracy(accuracy)
 
 
 @contextmanager
