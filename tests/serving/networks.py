@@ -86,7 +86,7 @@ def write(folder: Path, network: Network, *, name: str, version: str = "1", keep
             files={},
             notes=(),
         )
-        finish(draft, target, described)
+        finish(draft, target, described, force=True)
     return target
 
 

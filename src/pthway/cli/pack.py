@@ -13,8 +13,9 @@ def run(options: Namespace) -> int:
     arguments = dict(map(argument, options.arg))
     labels = read_labels(options.labels)
     given = {"weights": options.weights, "labels": labels, **arguments}
-    archived = None if options.arch else _lazy.load("pthway.model.archive:load_archive", extra="torch")(options.file, **given)
-    model = archived or _lazy.load("pthway.model:load", extra="torch")(options.file, options.arch, **given)
+    model = _lazy.load("pthway.model.archive:load_archive", extra="torch")(options.file, **given) if options.arch is None else None
+    if model is None:
+        model = _lazy.load("pthway.model:load", extra="torch")(options.file, options.arch, **given)
     card = _lazy.load("pthway.export:Card")(_name(options), options.model_version, options.description, options.licence)
     try:
         bundle = _lazy.load("pthway.export:pack", extra="torch")(

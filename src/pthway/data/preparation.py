@@ -168,6 +168,6 @@ PLAIN_PREPARATION: Final = ImagePreparation()
 """Pixels / 255, and nothing else."""
 
 
-def of_images(preparation: Preparation | None) -> ImagePreparation:
-    """How images are prepared where *preparation* holds: plainly, unless it is about images."""
-    return preparation if isinstance(preparation, ImagePreparation) else PLAIN_PREPARATION
+def of_images(preparation: "Preparation") -> ImagePreparation:
+    """What *preparation* does to images; that of columns does nothing to them."""
+    return PLAIN_PREPARATION if isinstance(preparation, ColumnPreparation) else preparation

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pthway.data.intake import batch_shape, require_names
-from pthway.data.preparation import of_images
+from pthway.data.preparation import PLAIN_PREPARATION, ImagePreparation
 from pthway.data.prepare import fold_columns, read_input
 from pthway.data.present import Answer
 from pthway.evaluation.dataset import Item
@@ -26,7 +26,8 @@ class Contestant:
         self.described = described = session.bundle.manifest
         self.inputs = described.signature.inputs
         self.labels = described.labels
-        self._images = of_images(described.preparation)
+        preparation = described.preparation
+        self._images = preparation if isinstance(preparation, ImagePreparation) else PLAIN_PREPARATION
         self._whole = "before" not in described.functions
         """Whether samples have the shapes of the signature."""
 

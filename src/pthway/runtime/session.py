@@ -107,7 +107,7 @@ class Session:
         return self.answer(self.run(taken.arrays), taken, reading=reading)
 
     def take(self, x: Any, *, preparation: Preparation | None = None) -> Taken:
-        """*x* as `run` wants it, through the packer's ``before``. Raises `InputRefused` for what does not fit the signature."""
+        """*x* as `run` wants it. Raises `InputRefused` for what does not fit the signature."""
         described = self.bundle.manifest
         given, steps = read_given(x, self.signature.inputs, preparation or described.preparation or PLAIN_PREPARATION)
         if "before" in described.functions:
@@ -123,14 +123,13 @@ class Session:
         return Taken(arrays, next(iter(counts.values()), 1), all(singles), steps)
 
     def answer(self, outputs: Mapping[str, Array], taken: Taken, *, reading: Reading | None = None) -> Answer:
-        """What `run` gave, as an answer a sample, through the packer's ``after``. Raises `BatchLost` if it is not."""
+        """What `run` gave, as an answer a sample. Raises `BatchLost` if it is not."""
         described = self.bundle.manifest
         answers = {name: _counted(name, outputs[name], axis, taken.rows) for name, axis in self._batches.items() if axis is not None}
         if "after" in described.functions:
             after = self._function("after")
             answers = {name: _counted(name, array, 0, taken.rows, after.reference) for name, array in after(answers).items()}
-        reading = reading or described.reading
-        return Answer(answers, labels=described.labels, single=taken.single, steps=taken.steps, reading=reading)
+        return Answer(answers, labels=described.labels, single=taken.single, steps=taken.steps, reading=reading or described.reading)
 
     def _function(self, role: str) -> Any:
         """The packer's function, imported and compared with its record when it is first needed."""

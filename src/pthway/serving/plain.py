@@ -11,7 +11,7 @@ from python_multipart import parse_form
 from python_multipart.exceptions import FormParserError
 
 from pthway.data.json_text import read_json
-from pthway.data.preparation import of_images
+from pthway.data.preparation import PLAIN_PREPARATION, of_images
 from pthway.data.prepare import inputs_of
 from pthway.data.present import Answer
 from pthway.data.source import Source
@@ -76,7 +76,7 @@ def _inner(body: bytes) -> bytes:
 
 
 def _file(session: Session, name: str, data: bytes) -> Any:
-    preparation = of_images(session.bundle.manifest.preparation)
+    preparation = of_images(session.bundle.manifest.preparation or PLAIN_PREPARATION)
     found = inputs_of(Source(name, bytearray(data)), shape=session.signature.inputs[0].shape, preparation=preparation).arrays
     return found[""] if set(found) == {""} else found
 
@@ -125,7 +125,7 @@ def answer_with(hosted: Hosted, outputs: Mapping[str, Array], taken: Taken, acce
 
 
 def as_message(name: str, version: str, answer: Answer) -> Mapping[str, Any]:
-    """*answer* as one JSON object: the outputs, and for class scores the best classes of each sample."""
+    """*answer* as one JSON object: the outputs, and for class scores the best classes of each sample, and those that the reading tells."""
     message: dict[str, Any] = {
         "model": name,
         "version": version,
@@ -133,12 +133,15 @@ def as_message(name: str, version: str, answer: Answer) -> Mapping[str, Any]:
     }
     if answer.scored:
         message["predictions"] = [
-            {
-                "label": ranking[0][0],
-                "probability": ranking[0][1],
-                "top": [{"label": label, "probability": probability} for label, probability in ranking],
-            }
-            for ranking in answer.ranked(SHOWN_CLASSES)
+            {"label": label, "probability": probability, "top": _classes(ranking)}
+            for label, probability, ranking in zip(answer.labels, answer.scores, answer.ranked(SHOWN_CLASSES), strict=True)
         ]
+        if answer.several:
+            for prediction, told in zip(message["predictions"], answer.told, strict=True):
+                prediction["told"] = _classes(told)
         message["reading"] = answer.reading
     return message
+
+
+def _classes(ranking: Sequence[tuple[str | int, float]]) -> list[dict[str, Any]]:
+    return [{"label": label, "probability": probability} for label, probability in ranking]
