@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from argparse import Namespace
 from pathlib import Path
 
@@ -70,6 +71,18 @@ def test_pack_makes_other_inputs_of_another_seed_and_overwrites_when_forced(digi
     assert not np.array_equal(inputs(tmp_path / "digits.bundle"), inputs(digits_bundle))
     assert command(*again, "--force").returncode == 0
     assert np.array_equal(inputs(tmp_path / "digits.bundle"), inputs(digits_bundle))
+
+
+def test_pack_takes_class_and_labels_from_an_archive_of_torchserve(tmp_path: Path) -> None:
+    model = {"modelName": "digits", "serializedFile": "digits.pth", "modelFile": "digitnet.py", "handler": "image_classifier"}
+    with zipfile.ZipFile(tmp_path / "digits.mar", "w") as archive:
+        archive.writestr("MAR-INF/MANIFEST.json", json.dumps({"model": model, "modelServerVersion": "1.0", "createdOn": "x"}))
+        archive.write(DIGITS, "digits.pth")
+        archive.write(DEMO / "digitnet.py", "digitnet.py")
+        archive.writestr("index_to_name.json", json.dumps({str(index): word for index, word in enumerate(WORDS)}))
+    done = command("pack", tmp_path / "digits.mar", "-o", tmp_path / "digits.bundle", "--program", "eager")
+    assert done.returncode == 0, done.stderr
+    assert pthway.open_bundle(tmp_path / "digits.bundle").manifest.labels == tuple(WORDS)
 
 
 def test_predict_reads_and_answers_as_the_bundle_says(packed: Path) -> None:
