@@ -8,7 +8,7 @@ ONWARD := .venv-onward
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-from-lock
 
-.PHONY: demo test test-minimal lint types format bench fuzz soak schemathesis scanners schema lock clean
+.PHONY: demo test test-compilers test-minimal lint types format bench fuzz soak schemathesis scanners schema lock clean
 .PHONY: zoo-env zoo-index zoo-classes zoo-lock test-zoo test-onward onward-lock
 
 demo: $(STAMP) ## the main job on a real file: inspect, match, predict, accuracy
@@ -20,6 +20,9 @@ test: $(STAMP) ## every test
 # What a machine needs that only runs bundles; the releases are those of the lock.
 MINIMAL := .venv-minimal
 PRODUCTION := numpy onnxruntime msgspec safetensors
+
+test-compilers: $(STAMP) ## the runtimes that are compiled, AOTInductor and torch.compile
+	$(BIN)/python -m pytest -q -m compilers tests/runtime
 
 test-minimal: $(STAMP) ## a bundle in an environment without torch
 	test -x $(MINIMAL)/bin/python || $(PYTHON) -m venv $(MINIMAL)

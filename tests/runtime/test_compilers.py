@@ -15,6 +15,7 @@ from pthway.runtime import aot_inductor
 from pthway.runtime.runner import Settings, start
 
 pytestmark = [
+    pytest.mark.compilers,
     pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler"),
     pytest.mark.filterwarnings("ignore"),  # of torch's compilers
 ]
