@@ -21,7 +21,7 @@ NET = """
     from dataclasses import dataclass
 
     import torch
-    from parts.shapes import Shape
+    from own_parts.shapes import Shape
     from torch import nn
 
 
@@ -60,14 +60,14 @@ SHAPES = """
 def packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A bundle whose network has a file beside it and takes objects of its own classes."""
     source = tmp_path / "work"
-    (source / "parts").mkdir(parents=True)
+    (source / "own_parts").mkdir(parents=True)
     (source / "own_net.py").write_text(dedent(NET))
-    (source / "parts/__init__.py").touch()
-    (source / "parts/shapes.py").write_text(dedent(SHAPES))
+    (source / "own_parts/__init__.py").touch()
+    (source / "own_parts/shapes.py").write_text(dedent(SHAPES))
     monkeypatch.syspath_prepend(str(source))
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     import own_net  # type: ignore[import-not-found]
-    from parts.shapes import Shape  # type: ignore[import-not-found]
+    from own_parts.shapes import Shape  # type: ignore[import-not-found]
 
     try:
         config = own_net.Config(Shape(5), own_net.Act.RELU)
@@ -75,7 +75,7 @@ def packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         model = pthway.load(tmp_path / "net.pth", own_net.Net, config=config)
         pthway.pack(model, tmp_path / "net.bundle", programs=["eager"])
     finally:
-        for name in ("own_net", "parts", "parts.shapes"):
+        for name in ("own_net", "own_parts", "own_parts.shapes"):
             del sys.modules[name]
     return tmp_path / "net.bundle"
 
@@ -87,11 +87,11 @@ def test_objects_of_the_networks_own_classes_are_its_arguments(packed: Path) -> 
 def test_no_bytecode_is_written_into_a_bundle(packed: Path) -> None:
     pthway.open_session(packed)
     assert sorted(path.relative_to(packed).as_posix() for path in packed.rglob("*") if path.is_file() and "source" in path.parts) == [
-        "source/own_net.py", "source/parts/__init__.py", "source/parts/shapes.py",
+        "source/own_net.py", "source/own_parts/__init__.py", "source/own_parts/shapes.py",
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["own_net", "parts/shapes", "parts/__init__"])
+@pytest.mark.parametrize("name", ["own_net", "own_parts/shapes", "own_parts/__init__"])
 def test_bytecode_beside_the_source_is_not_run(packed: Path, name: str) -> None:
     mark = packed.parent / "mark"
     cache = Path(importlib.util.cache_from_source(str(packed / f"source/{name}.py")))
