@@ -1,11 +1,7 @@
 """ONNX Runtime: the program ``model.onnx``, whose weights it maps from the bundle's own file."""
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
-
-# ONNX Runtime, 1.32 for one, collects and sends telemetry from its import on unless it is told not to. Who wants that sets it to 0.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime
 
