@@ -1,7 +1,7 @@
 """Which runtimes run which networks, how far their answers are from eager torch's, and what a bundle of them weighs.
 
 Every network is packed, and each of its programs verified in a session of its own. AOTInductor and torch.compile take a minute or more
-a network and are asked for the networks of `COMPILED` alone. One run writes one JSON, and the page that is made of it.
+a network. One run writes one JSON, and the page that is made of it.
 
     python benchmarks/programs.py -o benchmarks/results/programs.json --page docs/runtimes.md
     python benchmarks/programs.py --only mlp demo --without-compilers       # a look
@@ -30,8 +30,6 @@ QUESTION: Final = "Which runtimes run which networks, how far are their answers 
 ROOT: Final = HERE.parent
 NETWORKS: Final = ROOT / "tests" / "runtime" / "networks.py"
 RUNTIMES: Final = ("eager", "exported", "onnxruntime", "openvino", "aotinductor", "compiled")
-COMPILED: Final = ("mlp", "demo", "resnet18-like")
-"""The networks that the compilers are tried on."""
 
 
 class Network(NamedTuple):
@@ -93,7 +91,7 @@ def packed(name: str, network: Network, folder: Path, compilers: bool) -> dict[s
     seconds = time.perf_counter() - start
     found = {program.runtime: ran(bundle, program) for program in bundle.manifest.programs}
     found |= {note.partition(":")[0]: {"refused": note.partition(": ")[2]} for note in bundle.manifest.notes if note.startswith(RUNTIMES)}
-    for runtime in RUNTIMES[4:] if compilers and name in COMPILED else ():
+    for runtime in RUNTIMES[4:] if compilers else ():
         try:
             alone = pthway.pack(model, folder / f"{name}-{runtime}.bundle", example=network.example, programs=[runtime], force=True)
             found[runtime] = ran(alone, alone.manifest.programs[0])
@@ -153,9 +151,8 @@ largest difference, in parts of the largest number of the output, and what the p
 writes this page; the numbers are in `benchmarks/results/programs.json`. Packages: {packages}.
 """
 FOOT: Final = """
-A – means that the runtime was not asked: AOTInductor and torch.compile call a compiler for a minute or more a network, so they are made
-only on request, and were tried on some. “NaN refused” means that the runtime answers a NaN with ordinary-looking numbers; a session
-refuses such inputs.
+AOTInductor and torch.compile call a compiler for a minute or more a network, so `pthway pack` makes them only on
+request. “NaN refused” means that the runtime answers a NaN with ordinary-looking numbers; a session refuses such inputs.
 {refusals}
 Weights are stored once: a network of {weights:.0f} MB gives a bundle of {ratio:.3f} times that with {runtimes}. OpenVINO reads the
 ONNX file: loading it took {load:.2f} times what an IR of its own took, a call {call:.2f} times.
